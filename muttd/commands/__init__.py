@@ -1,0 +1,1 @@
+"""The commands of the muttd program, one module per group."""

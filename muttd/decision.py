@@ -1,0 +1,146 @@
+"""The Decision: what the rules made of an event, and the Alert that may follow from it.
+
+    Event --decide--> Decision --if its handling forwards--> Alert --deliver--> webhook
+
+A decision is pure data: it names the rule and its revision, so that a rule which was changed or
+deleted afterwards does not change what the audit says.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from muttd.errors import StoreRefused
+from muttd.event import Event
+
+
+class Handling(enum.StrEnum):
+    """What is done with a matched event. The first three forward an alert."""
+
+    PAGE_AND_TICKET = "Page_and_ticket"
+    PAGE_ONLY = "Page_only"
+    TICKET_ONLY = "Ticket_only"
+    EMAIL_ONLY = "Email_only"
+    LOG_ONLY = "Log_only"
+    SUPPRESS = "Suppress"
+    IGNORE = "Ignore"
+
+    @property
+    def forwards(self) -> bool:
+        """Whether an alert goes out."""
+        return self in _FORWARDING
+
+
+_FORWARDING = frozenset({Handling.PAGE_AND_TICKET, Handling.PAGE_ONLY, Handling.TICKET_ONLY})
+
+
+class Environment(enum.StrEnum):
+    """Whether a host is listed in development_hosts."""
+
+    PROD = "prod"
+    DEV = "dev"
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What the rules made of one event. rule_id None: no rule matched.
+
+    Attributes:
+        environment: dev when the host is in development_hosts, else prod.
+        rule_id, rule_name, rule_revision: The rule that won, as it was then.
+        handling: The winning rule's handling for that environment.
+        team: The winning rule's team.
+    """
+
+    environment: Environment
+    rule_id: int | None = None
+    rule_name: str | None = None
+    rule_revision: int | None = None
+    handling: Handling | None = None
+    team: str | None = None
+
+    @property
+    def matched(self) -> bool:
+        """Whether any rule matched."""
+        return self.rule_id is not None
+
+
+class Decided(msgspec.Struct, frozen=True, gc=False):
+    """An event and its decision: what one audit row is made of."""
+
+    event: Event
+    decision: Decision
+
+
+class AlertState(enum.StrEnum):
+    """Where an alert is on its way out."""
+
+    QUEUED = "queued"
+    RETRYING = "retrying"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    # No webhook was configured when the alert was raised; it is shown and never sent.
+    UNROUTED = "unrouted"
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One alert on its way to a destination.
+
+    Attributes:
+        alert_id: Derived from event_id and rule id, so that repeated work repeats no effect.
+        signature: host::class::template-or-OID::instance; one fault, one signature.
+        event, decision: What it is about and who decided.
+        created_at: When it was raised; aware, UTC.
+    """
+
+    alert_id: str
+    signature: str
+    event: Event
+    decision: Decision
+    created_at: datetime
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One attempt to deliver one alert.
+
+    Attributes:
+        alert_id: Which alert.
+        attempt: 1 for the first.
+        attempted_at: Aware, UTC.
+        outcome: The state the alert is in after it.
+        status: HTTP status, if there was an answer.
+        error: What went wrong, for a human; no secret, no URL.
+        duration_s: How long it took.
+    """
+
+    alert_id: str
+    attempt: int
+    attempted_at: datetime
+    outcome: AlertState
+    status: int | None = None
+    error: str | None = None
+    duration_s: float = 0.0
+
+
+_encoder = msgspec.msgpack.Encoder()
+_alerts = msgspec.msgpack.Decoder(list[Alert])
+
+
+def encode_alerts(alerts: Sequence[Alert]) -> bytes:
+    """Encode a batch of alerts as the payload of one queue entry."""
+    return _encoder.encode(alerts)
+
+
+def decode_alerts(payload: bytes) -> list[Alert]:
+    """Decode the payload of one queue entry.
+
+    Raises:
+        StoreRefused: The payload is not a batch that encode_alerts made.
+    """
+    try:
+        return _alerts.decode(payload)
+    except msgspec.MsgspecError as exc:
+        raise StoreRefused(f"a queue entry is not a batch of alerts: {exc}") from exc

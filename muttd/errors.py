@@ -1,0 +1,181 @@
+"""Every error muttd raises on purpose. The class says whose fault; the subclass says what we do.
+
+MuttdError
+  ConfigError             the operator's fault, at start; all of them at once   exit 78
+  InvalidInput            the client's fault; a 400 that names every field
+    NoSuchRecord          404
+    DuplicateRecord       409
+  PeerError(at, source)   the sender's fault; counted by reason; never stops us
+    MalformedFrame          the stream is lost             close the connection
+    MalformedSyslog         one message is bad             keep the text, go on
+    MalformedBer            the datagram is not BER        drop the datagram
+    MalformedTrap           BER, but not a notification    drop the datagram
+    RefusedTrap             not allowed (community)        drop the datagram
+    MalformedRequest        not HTTP, or not our HTTP      4xx, close
+  StoreError              a neighbour's fault
+    StoreUnavailable        not now                        retry with back-off
+      QueueFull             not now: the hard limit        503, or stop reading
+    StoreRefused            never (schema, corruption)     exit 78 at start, 70 later
+  DeliveryError           the receiver's fault
+    DeliverLater            timeout, 408, 425, 429, 5xx    retry with back-off
+    DestinationHeld         401, 403                       hold the destination, warn
+    Undeliverable           any other answer               bury now
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+class MuttdError(Exception):
+    """Root of everything muttd raises on purpose."""
+
+
+class ConfigError(MuttdError):
+    """The operator's fault, found at start. Exit 78 (EX_CONFIG of sysexits.h).
+
+    Args:
+        mistakes: One whole line per mistake; all of them, not only the first.
+    """
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = tuple(mistakes)
+
+
+class InvalidInput(MuttdError):
+    """What a client asked for is wrong; nothing was changed.
+
+    Args:
+        problems: (field, what is wrong) for every wrong field.
+    """
+
+    def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(f"{field}: {what}" for field, what in self.problems))
+
+
+class NoSuchRecord(InvalidInput):
+    """The record that the client named is not there."""
+
+
+class DuplicateRecord(InvalidInput):
+    """A record with this key is there already."""
+
+
+class PeerError(MuttdError):
+    """The sender's fault. Counted; never stops a listener.
+
+    Args:
+        what: What is wrong, in the words of the standard.
+        at: Offset of the first offending octet in the message or stream.
+        source: Standard and section, e.g. "RFC 5424, 6.2.1".
+    """
+
+    # The metric label: one fixed word per class, never text off the wire.
+    reason = "peer"
+
+    def __init__(self, what: str, *, at: int, source: str) -> None:
+        super().__init__(f"{what} [octet {at}; {source}]")
+        self.what = what
+        self.at = at
+        self.source = source
+
+
+class MalformedFrame(PeerError):
+    """The stream cannot be resynchronised; the connection is closed."""
+
+    reason = "frame"
+
+
+class MalformedSyslog(PeerError):
+    """One syslog message is out of its grammar; its octets are kept as an event."""
+
+    reason = "syslog"
+
+
+class MalformedBer(PeerError):
+    """The datagram is not BER (X.690)."""
+
+    reason = "ber"
+
+
+class MalformedTrap(PeerError):
+    """The datagram is BER, but no SNMP notification."""
+
+    reason = "trap"
+
+
+class RefusedTrap(PeerError):
+    """A notification that is well formed and not allowed, e.g. an unknown community."""
+
+    reason = "refused"
+
+
+class MalformedRequest(PeerError):
+    """An HTTP request that is out of its grammar, too slow, or over a limit."""
+
+    reason = "request"
+
+
+class StoreError(MuttdError):
+    """A neighbour's fault: the queue or the store."""
+
+
+class StoreUnavailable(StoreError):
+    """Not now. The operation changed nothing that repeating it would double."""
+
+
+class QueueFull(StoreUnavailable):
+    """The stream holds as many events as it may.
+
+    Args:
+        depth: Events in the stream.
+        limit: The most that it may hold.
+    """
+
+    def __init__(self, *, depth: int, limit: int) -> None:
+        super().__init__(f"the queue holds {depth} of at most {limit} events")
+        self.depth = depth
+        self.limit = limit
+
+
+class StoreRefused(StoreError):
+    """Never: the file is no database of ours, or its schema is newer than this program."""
+
+
+class DeliveryError(MuttdError):
+    """The receiver's fault.
+
+    Args:
+        what: What happened, for a human; at most a status and an excerpt of the answer.
+        status: HTTP status, if there was an answer.
+    """
+
+    def __init__(self, what: str, *, status: int | None = None) -> None:
+        super().__init__(what)
+        self.status = status
+
+
+class DeliverLater(DeliveryError):
+    """Worth another attempt.
+
+    Args:
+        what: What happened.
+        status: HTTP status, if there was an answer.
+        retry_after_s: What the receiver asked for in Retry-After (RFC 9110, 10.2.3).
+    """
+
+    def __init__(
+        self, what: str, *, status: int | None = None, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(what, status=status)
+        self.retry_after_s = retry_after_s
+
+
+class DestinationHeld(DeliveryError):
+    """401 or 403: a wrong key is not the alert's fault. The alert waits."""
+
+
+class Undeliverable(DeliveryError):
+    """The receiver will never take this alert. Bury it now."""

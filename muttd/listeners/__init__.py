@@ -1,0 +1,1 @@
+"""Listeners: sockets, clocks and counters around the sans-IO protocols."""

@@ -1,0 +1,187 @@
+"""What every queue backend promises. The suite in tests/conformance holds each of them to it.
+
+    append --> [ entry | entry | entry ] --take--> pending entries --ack--> gone
+                                             |          |---bury---> dead letter
+                                             |          |---idle: claim_idle, by any consumer
+    an entry is one batch: a payload (octets) and how many items it holds
+
+At least once: what append() returned from is taken by somebody, again and again, until it is acked
+or buried. Order: entries of one stream come out in the order they went in.
+Every method raises StoreUnavailable when the backend cannot answer now (nothing was changed, or
+repeating the call does no harm) and StoreRefused when it never will.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+
+class Stream(enum.StrEnum):
+    """The streams of the pipeline."""
+
+    INGEST = "ingest"  # batches of events, muttd.event.encode_events
+    ALERT = "alert"  # batches of alerts, muttd.decision.encode_alerts
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is appended: one payload that holds item_count items."""
+
+    payload: bytes
+    item_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A batch in a stream, held by the consumer that took it.
+
+    Attributes:
+        entry_id: Its place in the stream; opaque.
+        payload, item_count: As appended.
+        deliveries: How often it was taken or claimed, this time included; 1 for the first.
+        appended_at: When it was appended; aware, UTC.
+    """
+
+    entry_id: str
+    payload: bytes
+    item_count: int
+    deliveries: int
+    appended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How much a stream holds.
+
+    Attributes:
+        items: Items not yet acked, pending ones included.
+        entries: Entries not yet acked, pending ones included.
+        pending_items: Items that a consumer has taken and not yet acked.
+        oldest_at: When the oldest entry not yet acked was appended; None when there is none.
+    """
+
+    items: int
+    entries: int
+    pending_items: int
+    oldest_at: datetime | None
+
+
+class LetterKind(enum.StrEnum):
+    """What a dead letter holds."""
+
+    EVENT = "event"  # payload: muttd.event.encode_events of exactly one event
+    ALERT = "alert"  # payload: muttd.decision.encode_alerts of exactly one alert
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """One item that was given up on, with why.
+
+    Attributes:
+        letter_id: Ours, UUIDv7; the item's own id is item_id (event_id or alert_id).
+        kind: What the payload is.
+        reason: One fixed word: "poison", "rejected".
+        error: What went wrong, for a human; no secret, no URL.
+        attempts: How often it was tried; carried over when it is replayed.
+        first_failed_at, last_failed_at: Aware, UTC.
+        origin: The daemon that gave up.
+        payload: A batch of one.
+    """
+
+    letter_id: str
+    kind: LetterKind
+    item_id: str
+    reason: str
+    error: str
+    attempts: int
+    first_failed_at: datetime
+    last_failed_at: datetime
+    origin: str
+    payload: bytes
+
+
+class Queue(Protocol):
+    """Durable streams of batches."""
+
+    async def append(self, stream: Stream, batches: Sequence[Batch]) -> None:
+        """Append batches, in this order, all or none; durable when it returns.
+
+        Raises:
+            QueueFull: The stream would hold more items than its limit. Nothing was appended.
+            StoreUnavailable: Whether it was appended is not known; items carry ids, so repeat it.
+        """
+        ...
+
+    async def take(
+        self, stream: Stream, consumer: str, *, count: int, wait_s: float
+    ) -> list[Entry]:
+        """Take up to count entries that no consumer holds, oldest first.
+
+        Waits up to wait_s seconds for the first one; an empty list when none came. Cancelling it
+        never loses an entry: what was taken meanwhile stays pending and is claimed when idle.
+        """
+        ...
+
+    async def ack(
+        self,
+        stream: Stream,
+        entry_ids: Sequence[str],
+        *,
+        then_append: Sequence[tuple[Stream, Batch]] = (),
+    ) -> None:
+        """Forget entries, and append batches elsewhere: both or neither, in one transaction.
+
+        The limit does not apply to then_append: what was accepted is never shed. An entry_id that
+        is gone already is ignored.
+        """
+        ...
+
+    async def touch(self, stream: Stream, consumer: str, entry_ids: Sequence[str]) -> None:
+        """Say that the consumer is alive and still works on these: their idle time starts anew."""
+        ...
+
+    async def claim_idle(
+        self, stream: Stream, consumer: str, *, idle_s: float, count: int
+    ) -> list[Entry]:
+        """Take over up to count pending entries whose consumer was silent for idle_s or longer."""
+        ...
+
+    async def bury(
+        self, stream: Stream, entry_ids: Sequence[str], letters: Sequence[DeadLetter]
+    ) -> None:
+        """Forget entries and keep dead letters: both or neither. entry_ids may be empty."""
+        ...
+
+    async def depth(self, stream: Stream) -> Depth:
+        """How much the stream holds."""
+        ...
+
+    async def dead_letters(
+        self, *, kind: LetterKind | None = None, offset: int = 0, limit: int = 50
+    ) -> list[DeadLetter]:
+        """Dead letters, newest first."""
+        ...
+
+    async def dead_letter_count(self, kind: LetterKind) -> int:
+        """How many dead letters of that kind there are."""
+        ...
+
+    async def replay(self, letter_ids: Sequence[str]) -> int:
+        """Put dead letters back into the stream of their kind, and forget the letters, atomically.
+
+        Returns how many were put back; unknown ids are ignored.
+        """
+        ...
+
+    async def discard(self, letter_ids: Sequence[str]) -> int:
+        """Forget dead letters. Returns how many there were."""
+        ...
+
+    async def ping(self) -> None:
+        """Return when the backend can take a write; raise StoreUnavailable when it cannot."""
+        ...

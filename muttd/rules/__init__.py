@@ -1,0 +1,1 @@
+"""The rules: pure code that turns an Event into a Decision."""

@@ -1,0 +1,1 @@
+"""The store: rules, audit trail, alerts, configuration history. The contract: contract.py."""

@@ -1,0 +1,257 @@
+"""What every store backend promises. The suite in tests/conformance holds each of them to it.
+
+    record(decided, alerts)   matched   -> event_audit_log      idempotent by event_id
+                              unmatched -> event_history
+                              alerts    -> alerts               idempotent by alert_id
+    change a rule, host, team -> the row, its revision and config_audit_log in ONE transaction
+
+Every method raises StoreUnavailable when the backend cannot answer now and StoreRefused when it
+never will. Times are aware and UTC; lists are newest first unless they say otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from muttd.decision import Alert, AlertState, Decided, Delivery
+from muttd.rules.model import Rule, RuleBook, RuleDraft, TeamEntry
+
+MAX_PAGE_ITEMS = 200
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Who changes something, for config_audit_log.
+
+    Attributes:
+        actor: The name of the API key.
+        reason: Why, in the actor's words.
+        correlation_id: Of the request.
+    """
+
+    actor: str
+    reason: str | None = None
+    correlation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Which part of a list: a page counted from 1, or what follows a cursor; the cursor wins."""
+
+    page: int = 1
+    limit: int = 50
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventQuery:
+    """Which events. None: any.
+
+    Attributes:
+        q: Text in the message, case-insensitive.
+        hostname: Exact, case-insensitive; with "*" or "?" a glob.
+        severity: Exactly this one.
+        max_severity: This one or more severe (numerically at most).
+        transport, rule_id, team: Exactly this one.
+        trap_oid: This OID or one below it, arc by arc.
+        matched: True: event_audit_log only; False: event_history only.
+        start, end: received_at in [start, end).
+        after_id: Only events whose event_id sorts after it (gap fill of a live page).
+    """
+
+    q: str | None = None
+    hostname: str | None = None
+    severity: int | None = None
+    max_severity: int | None = None
+    transport: str | None = None
+    trap_oid: str | None = None
+    rule_id: int | None = None
+    team: str | None = None
+    matched: bool | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    after_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One part of a list.
+
+    Attributes:
+        items: At most the window's limit.
+        total: How many the whole list has.
+        next_cursor: For the part that follows; None when this is the last.
+    """
+
+    items: list[T]
+    total: int
+    next_cursor: str | None
+
+
+class StoredAlert(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert and where it is."""
+
+    alert: Alert
+    state: AlertState
+    attempts: int
+    updated_at: datetime
+    last_error: str | None
+
+
+class ConfigChange(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of config_audit_log."""
+
+    id: int
+    changed_at: datetime
+    changed_by: str
+    operation: str  # CREATE, UPDATE, DELETE
+    table_name: str
+    record_id: str
+    old_value: dict[str, Any] | None
+    new_value: dict[str, Any] | None
+    reason: str | None
+    correlation_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleQuery:
+    """Which rules. q looks in name, match_string, trap_oid, team and reason."""
+
+    q: str | None = None
+    is_active: bool | None = None
+    team: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeQuery:
+    """Which configuration changes. None: any."""
+
+    changed_by: str | None = None
+    table_name: str | None = None
+    record_id: str | None = None
+    operation: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+class Store(Protocol):
+    """Rules, audit trail, alerts, configuration history."""
+
+    async def record(
+        self, decided: Sequence[Decided], alerts: Sequence[Alert], alert_state: AlertState
+    ) -> None:
+        """Write audit rows, history rows and alerts in one transaction.
+
+        Events and alerts that are there already are left as they are: recording a batch twice,
+        or overlapping batches, is harmless.
+        """
+        ...
+
+    async def record_deliveries(self, deliveries: Sequence[Delivery]) -> None:
+        """Write delivery attempts and the state each leaves its alert in, in one transaction.
+
+        The same (alert_id, attempt) twice is written once. DELIVERED is final: a later attempt
+        never takes it back.
+        """
+        ...
+
+    async def delivered_ids(self, alert_ids: Sequence[str]) -> set[str]:
+        """Which of these alerts were delivered already."""
+        ...
+
+    async def attempt_counts(self, alert_ids: Sequence[str]) -> dict[str, int]:
+        """How often each of these alerts was tried; those never tried are left out."""
+        ...
+
+    async def search_events(self, query: EventQuery, window: Window) -> Page[Decided]:
+        """Events, newest receipt first."""
+        ...
+
+    async def get_event(self, event_id: str) -> Decided | None:
+        """One event with its decision."""
+        ...
+
+    async def search_alerts(
+        self, *, state: AlertState | None, hostname: str | None, window: Window
+    ) -> Page[StoredAlert]:
+        """Alerts, newest first."""
+        ...
+
+    async def get_alert(self, alert_id: str) -> tuple[StoredAlert, list[Delivery]] | None:
+        """One alert with its attempts, oldest first."""
+        ...
+
+    async def rule_book(self) -> RuleBook:
+        """What the engine is compiled from, read in one transaction."""
+        ...
+
+    async def rule_book_revision(self) -> int:
+        """The revision alone; cheap enough to ask every second."""
+        ...
+
+    async def search_rules(self, query: RuleQuery, window: Window) -> Page[Rule]:
+        """Rules that are not deleted, in (priority, id) order."""
+        ...
+
+    async def get_rule(self, rule_id: int) -> Rule | None:
+        """One rule that is not deleted."""
+        ...
+
+    async def create_rule(self, draft: RuleDraft, change: Change) -> Rule:
+        """Add a rule."""
+        ...
+
+    async def update_rule(self, rule_id: int, draft: RuleDraft, change: Change) -> Rule:
+        """Replace a rule; its revision rises by one. Raises NoSuchRecord."""
+        ...
+
+    async def delete_rule(self, rule_id: int, change: Change) -> None:
+        """Delete a rule softly: audit rows keep its id and revision. Raises NoSuchRecord."""
+        ...
+
+    async def development_hosts(self) -> list[str]:
+        """Entries of development_hosts, sorted."""
+        ...
+
+    async def add_development_host(self, hostname: str, change: Change) -> None:
+        """Add an entry; case-insensitive. Raises DuplicateRecord."""
+        ...
+
+    async def remove_development_host(self, hostname: str, change: Change) -> None:
+        """Remove an entry. Raises NoSuchRecord."""
+        ...
+
+    async def device_teams(self) -> list[TeamEntry]:
+        """Entries of device_teams, sorted by hostname."""
+        ...
+
+    async def add_device_team(self, entry: TeamEntry, change: Change) -> None:
+        """Add an entry. Raises DuplicateRecord."""
+        ...
+
+    async def update_device_team(self, entry: TeamEntry, change: Change) -> None:
+        """Change an entry's team. Raises NoSuchRecord."""
+        ...
+
+    async def remove_device_team(self, hostname: str, change: Change) -> None:
+        """Remove an entry. Raises NoSuchRecord."""
+        ...
+
+    async def config_changes(self, query: ChangeQuery, window: Window) -> Page[ConfigChange]:
+        """Configuration changes."""
+        ...
+
+    async def expire_history(self, before: datetime) -> int:
+        """Forget unmatched events received before then. Returns how many."""
+        ...
+
+    async def ping(self) -> None:
+        """Return when the backend can take a write; raise StoreUnavailable when it cannot."""
+        ...

@@ -1,0 +1,1 @@
+"""One port: the dashboard, the REST API, the websocket, ingest, metrics and health."""

@@ -1,0 +1,1 @@
+"""The pipeline's workers: intake, alerter, forwarder and what looks after them."""
