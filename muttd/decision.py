@@ -144,3 +144,8 @@ def decode_alerts(payload: bytes) -> list[Alert]:
         return _alerts.decode(payload)
     except msgspec.MsgspecError as exc:
         raise StoreRefused(f"a queue entry is not a batch of alerts: {exc}") from exc
+
+
+def alert_id_for(event_id: str, rule_id: int) -> str:
+    """The id of the alert that this rule raises for this event: always the same one."""
+    return f"{event_id}.{rule_id}"

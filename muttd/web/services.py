@@ -1,0 +1,52 @@
+"""What the web side is given by the daemon, and nothing more. Settings do not come down here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from muttd.event import EventIds
+from muttd.queue.contract import Queue
+from muttd.queue.fanout import Fanout
+from muttd.sink import Sink
+from muttd.store.contract import Store
+from muttd.web.auth import KeyRing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The parts that the web side may use.
+
+    Attributes:
+        store, queue, fanout, sink: The pipeline's doors.
+        event_ids: The daemon's source of event ids.
+        keys: Who may sign in.
+        registry: What /metrics shows.
+        readiness: Each dependency and listener by name: {"queue": {"ok": True, "error": None}, ...}.
+        status: The status document of GET /api/v2/status.
+        rules_changed: Tells the daemon to recompile its rules now.
+        is_accepting: False while the daemon drains: ingest answers 503.
+        queue_limit: Most events the ingest stream may hold; shown in a 503.
+        ingest_wait_s: How long ingest waits for the queue before it answers 503.
+        max_body_octets: Longest request body, after decompression too.
+        secure_cookies: Whether the page is served over TLS.
+    """
+
+    store: Store
+    queue: Queue
+    fanout: Fanout
+    sink: Sink
+    event_ids: EventIds
+    keys: KeyRing
+    registry: CollectorRegistry
+    readiness: Callable[[], Awaitable[dict[str, dict[str, Any]]]]
+    status: Callable[[], Awaitable[dict[str, Any]]]
+    rules_changed: Callable[[], None]
+    is_accepting: Callable[[], bool]
+    queue_limit: int
+    ingest_wait_s: float
+    max_body_octets: int
+    secure_cookies: bool
