@@ -1,0 +1,314 @@
+"""Every setting, declared once. Validation, etc/mutt.env, docs/settings.md and print-config follow.
+
+    environment --load--> Settings      all mistakes at once, as one ConfigError
+
+Only the commands and the daemon see Settings whole; everybody else is given plain values.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+import typing
+from collections.abc import Callable, Mapping
+from datetime import tzinfo
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
+
+from muttd.errors import ConfigError
+from muttd.settings_table import Reader, Row, Source, group, rows_of, setting
+from muttd.settings_values import (
+    Address,
+    Addresses,
+    HeaderName,
+    LogFormat,
+    LogLevel,
+    Secret,
+    Secrets,
+    Url,
+    local_zone,
+)
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SyslogSettings:
+    """Syslog listeners."""
+
+    udp: Addresses = setting(
+        (Address("::", 514),), "Where syslog is received over UDP (RFC 5426, 3.3)."
+    )
+    tcp: Addresses = setting(
+        (Address("::", 514),), "Where syslog is received over TCP (RFC 6587, 3.3)."
+    )
+    max_message_octets: int = setting(
+        8192,
+        "Longest message accepted; RFC 5424, 6.1 demands 480, RFC 5425, 4.3.1 recommends 8192.",
+        unit="octets",
+        at_least=480,
+        at_most=1_048_576,
+    )
+    idle_timeout_s: float = setting(
+        300.0,
+        "A TCP peer that sends nothing for this long is disconnected.",
+        unit="seconds",
+        at_least=1,
+    )
+    max_connections: int = setting(
+        1000, "Most TCP peers at a time; one more is refused and counted.", at_least=1
+    )
+    max_connections_per_peer: int = setting(
+        100, "Most TCP connections at a time from one address, so that none takes all.", at_least=1
+    )
+    time_zone: tzinfo = setting(
+        local_zone(),
+        'Zone of RFC 3164 stamps, which name none: one of the IANA database, or "local".',
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SnmpSettings:
+    """SNMP notification listener."""
+
+    udp: Addresses = setting(
+        (Address("::", 162),), "Where SNMP traps and informs are received (RFC 3417, 3.2)."
+    )
+    communities: Secrets = setting(
+        (Secret("public"),),
+        "Communities accepted in SNMPv1 and v2c, separated by commas; others are refused.",
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSettings:
+    """HTTP server: pages, API, ingest, live feed, metrics, health."""
+
+    max_body_octets: int = setting(
+        10_485_760,
+        "Longest request body, after decompression too; a longer one is answered with 413.",
+        unit="octets",
+        at_least=1024,
+    )
+    max_connections: int = setting(
+        1000, "Most HTTP connections at a time; one more is closed at once.", at_least=1
+    )
+    request_timeout_s: float = setting(
+        30.0, "A request must have arrived whole within this time.", unit="seconds", at_least=0.1
+    )
+    idle_timeout_s: float = setting(
+        75.0,
+        "A kept connection without a request is closed after this time.",
+        unit="seconds",
+        at_least=0.1,
+    )
+    send_timeout_s: float = setting(
+        10.0,
+        "A client that takes nothing for this long is cut off, so that none delays a stop.",
+        unit="seconds",
+        at_least=0.1,
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class KeySettings:
+    """API keys. Without any, the first start makes them in the state directory."""
+
+    ingest: Secrets = setting(
+        (), "Key that may post events; NAME_NEXT is valid as well.", name="MUTTD_INGEST_API_KEY"
+    )
+    admin: Secrets = setting(
+        (), "Key that may do everything; NAME_NEXT is valid as well.", name="MUTTD_ADMIN_API_KEY"
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class IntakeSettings:
+    """Between the listeners and the queue."""
+
+    buffer_events: int = setting(
+        20_000,
+        "Events held in memory on their way to the queue; when full, TCP and HTTP wait "
+        "and UDP is dropped and counted.",
+        unit="events",
+        at_least=1000,
+    )
+    wait_s: float = setting(
+        5.0,
+        "How long HTTP ingest waits for the queue before it answers 503.",
+        unit="seconds",
+        at_least=0.1,
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class QueueSettings:
+    """The queue."""
+
+    max_events: int = setting(
+        1_000_000,
+        "Most events the queue holds; when full, senders are held back, nothing is shed.",
+        unit="events",
+        at_least=1000,
+    )
+    claim_idle_s: float = setting(
+        60.0,
+        "What a consumer took and said nothing about for this long goes to another one.",
+        unit="seconds",
+        at_least=1,
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AlerterSettings:
+    """Deciding by the rules."""
+
+    max_retries: int = setting(
+        3, "An event on which the code itself failed this often becomes a dead letter.", at_least=1
+    )
+    batch_entries: int = setting(
+        16, "Queue entries decided and recorded in one transaction.", at_least=1, at_most=1000
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class MoogSettings:
+    """The webhook that alerts are delivered to."""
+
+    webhook_url: Url | None = setting(
+        None, "Where alerts are posted; without it they are shown and never sent."
+    )
+    api_key: Secret | None = setting(None, "Key sent with every alert.")
+    auth_header: HeaderName = setting(
+        HeaderName("Authorization"),
+        "Header field of the key; under Authorization it is sent as a Bearer token (RFC 6750).",
+    )
+    timeout_s: float = setting(
+        10.0,
+        "An attempt without an answer after this time has failed.",
+        unit="seconds",
+        at_least=0.1,
+    )
+    rate_limit: int = setting(
+        50, "Most alerts sent in one rate period; the others wait.", unit="alerts", at_least=1
+    )
+    rate_period_s: float = setting(
+        1.0, "Length of the sliding rate period.", unit="seconds", at_least=0.01
+    )
+    backoff_base_s: float = setting(
+        1.0,
+        "Longest wait after the first failed attempt; it doubles with each one more.",
+        unit="seconds",
+        at_least=0.01,
+    )
+    backoff_cap_s: float = setting(
+        60.0, "Longest wait between two attempts.", unit="seconds", at_least=0.01
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The daemon."""
+
+    state_dir: Path = setting(
+        Path("/var/lib/mutt"), "Directory of queue, store and keys; made if it is not there."
+    )
+    daemon_name: str = setting("", "Name of this daemon in alerts and logs; else the host's name.")
+    log_level: LogLevel = setting(LogLevel.INFO, "Least level logged: debug, info, warning, error.")
+    log_format: LogFormat = setting(LogFormat.TEXT, "Form of a log line: text or json.")
+    drain_s: float = setting(
+        30.0,
+        "How long SIGTERM lets the workers finish what the queue holds.",
+        unit="seconds",
+        at_least=0,
+    )
+    udp_receive_buffer_octets: int = setting(
+        16_777_216,
+        "Kernel buffer of each UDP socket: what arrives while we are busy waits here.",
+        unit="octets",
+        at_least=4096,
+        at_most=1_073_741_824,
+    )
+    http: Addresses = setting(
+        (Address("::", 8080),), "Where pages, API and ingest are served over HTTP."
+    )
+    history_days: int = setting(
+        3,
+        "How long events that no rule matched are kept for search; 0 keeps none.",
+        unit="days",
+        at_least=0,
+        at_most=3650,
+    )
+    rules_check_interval_s: float = setting(
+        1.0,
+        "How often the rules' revision is looked at, besides being told of a change.",
+        unit="seconds",
+        at_least=0.1,
+        at_most=3600,
+    )
+    keys: KeySettings = group(KeySettings, "MUTTD_")
+    syslog: SyslogSettings = group(SyslogSettings, "MUTTD_SYSLOG_")
+    snmp: SnmpSettings = group(SnmpSettings, "MUTTD_SNMP_")
+    http_server: HttpSettings = group(HttpSettings, "MUTTD_HTTP_")
+    intake: IntakeSettings = group(IntakeSettings, "MUTTD_INTAKE_")
+    queue: QueueSettings = group(QueueSettings, "MUTTD_QUEUE_")
+    alerter: AlerterSettings = group(AlerterSettings, "MUTTD_ALERTER_")
+    moog: MoogSettings = group(MoogSettings, "MUTTD_MOOG_")
+    # By environment name: where the value came from. Not a setting itself.
+    sources: Mapping[str, Source] = dataclasses.field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+
+def declared() -> tuple[Row, ...]:
+    """Every setting there is, in the order of the documentation."""
+    return tuple(rows_of(Settings))
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Make settings of an environment.
+
+    Nothing else is read but the environment given, the files that its ..._FILE names point to,
+    and the host's name.
+
+    Raises:
+        ConfigError: Every mistake there is, one line each.
+    """
+    rows = declared()
+    reader = Reader(environ)
+    values: dict[str, dict[str, object]] = {}
+    for row in rows:
+        *parent, field = row.path
+        values.setdefault(".".join(parent), {})[field] = reader.value_of(row)
+    settings = _assembled(values, reader.sources)
+    reader.refuse_unknown(rows)
+    mistakes = reader.mistakes + _contradictions(settings)
+    if mistakes:
+        raise ConfigError(mistakes)
+    return settings
+
+
+def _assembled(values: dict[str, dict[str, object]], sources: Mapping[str, Source]) -> Settings:
+    general = values.pop("")
+    general["daemon_name"] = general["daemon_name"] or socket.gethostname()
+    groups = typing.get_type_hints(Settings)
+    parts = {name: _made(groups[name], fields) for name, fields in values.items()}
+    return _made(Settings, {**general, **parts, "sources": MappingProxyType(dict(sources))})
+
+
+def _made(kind: Callable[..., T], fields: Mapping[str, object]) -> T:
+    # The parsers chose the types; a checker cannot follow them through a mapping.
+    return kind(**fields)
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    """What is right by itself and wrong together."""
+    mistakes = []
+    if set(settings.keys.ingest) & set(settings.keys.admin):
+        mistakes.append(
+            "MUTTD_INGEST_API_KEY: is MUTTD_ADMIN_API_KEY as well; a key has one role, use two keys"
+        )
+    if settings.moog.backoff_cap_s < settings.moog.backoff_base_s:
+        mistakes.append("MUTTD_MOOG_BACKOFF_CAP_S: must be at least MUTTD_MOOG_BACKOFF_BASE_S")
+    return mistakes

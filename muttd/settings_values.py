@@ -1,0 +1,227 @@
+"""What a setting can be: an address, a secret, a zone; each parsed from one text.
+
+    parse_*(text) -> value        ValueError says what is expected; the text itself is never quoted,
+                                  because it may be a secret that ended up under the wrong name
+
+Values are frozen, and as_text() writes each of them the way it may be set again.
+"""
+
+from __future__ import annotations
+
+import enum
+import hmac
+import math
+import re
+import zoneinfo
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta, timezone, tzinfo
+from pathlib import Path
+from typing import NewType
+from urllib.parse import urlsplit
+
+Url = NewType("Url", str)
+HeaderName = NewType("HeaderName", str)
+
+_LOCAL = "local"
+_LOCALTIME = Path("/etc/localtime")
+# RFC 9110, 5.6.2: token.
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+# RFC 9110, 5.5: what may stand in a field value without quoting, spaces left out.
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
+_ADDRESS = re.compile(
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^\s:\[\]]*)):(?P<port>[0-9]{1,5})"
+)
+
+
+class LogLevel(enum.StrEnum):
+    """How much is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(enum.StrEnum):
+    """How a log line looks."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class Secret:
+    """A text that never shows itself: not in a repr, a log line, a traceback or a format string."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself, for the one place that sends or compares it."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(...)"
+
+    def __format__(self, format_spec: str) -> str:
+        return format(repr(self), format_spec)
+
+    def __eq__(self, other: object) -> bool:
+        # In constant time, so that nobody who compares keys with == opens a side door.
+        return isinstance(other, Secret) and hmac.compare_digest(
+            self._text.encode(), other._text.encode()
+        )
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a listener binds. The host "::" takes IPv4 too; port 0 lets the kernel choose."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+Addresses = tuple[Address, ...]
+Secrets = tuple[Secret, ...]
+
+
+def parse_int(text: str) -> int:
+    """A whole number in decimal digits."""
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("not a valid int") from None
+
+
+def parse_float(text: str) -> float:
+    """A finite number."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError("not a valid float") from None
+    # NaN is neither below a minimum nor above a maximum: it would pass every bound.
+    if not math.isfinite(number):
+        raise ValueError("not a valid float")
+    return number
+
+
+def parse_addresses(text: str) -> Addresses:
+    """HOST:PORT, [IPV6]:PORT or :PORT, several separated by commas; or "off" for none."""
+    if text.lower() == "off":
+        return ()
+    return tuple(_parse_address(part.strip()) for part in text.split(","))
+
+
+def _parse_address(text: str) -> Address:
+    found = _ADDRESS.fullmatch(text)
+    if found is None:
+        raise ValueError(
+            "not HOST:PORT, [IPV6]:PORT or :PORT (several separated by commas), nor off"
+        )
+    port = int(found["port"])
+    if port > 65535:
+        raise ValueError("the port must be at most 65535")
+    return Address(found["v6"] or found["host"] or "::", port)
+
+
+def parse_secret(text: str) -> Secret:
+    """Visible ASCII: every secret we know travels in a header field or a community string."""
+    if _VISIBLE.fullmatch(text) is None:
+        raise ValueError("must be visible ASCII characters, without spaces")
+    return Secret(text)
+
+
+def parse_secrets(text: str) -> Secrets:
+    """Secrets separated by commas."""
+    return tuple(parse_secret(part.strip()) for part in text.split(","))
+
+
+def parse_url(text: str) -> Url:
+    """An http or https URL that carries no user name or password."""
+    try:
+        parts = urlsplit(text)
+        # A port out of range shows itself only when it is asked for.
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or _VISIBLE.fullmatch(text) is None:
+        raise ValueError("not an http:// or https:// URL")
+    if "@" in parts.netloc:
+        raise ValueError("a URL may not carry a user name or password; use the API key setting")
+    return Url(text)
+
+
+def parse_header_name(text: str) -> HeaderName:
+    """A header field name (RFC 9110, 5.1)."""
+    if _TOKEN.fullmatch(text) is None:
+        raise ValueError("not a header field name (RFC 9110, 5.1)")
+    return HeaderName(text)
+
+
+def parse_zone(text: str) -> tzinfo:
+    """A zone of the IANA database; "local" is the zone of this machine."""
+    if text.lower() == _LOCAL:
+        return local_zone()
+    try:
+        return zoneinfo.ZoneInfo(text)
+    # The key becomes a path: one with NUL or ".." raises ValueError, a directory OSError.
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(
+            'not a zone of the IANA database, such as Europe/Berlin; or "local"'
+        ) from None
+
+
+def local_zone(localtime: Path = _LOCALTIME) -> tzinfo:
+    """The zone of this machine, with its summer time; UTC where none was set up."""
+    try:
+        with localtime.open("rb") as zone_file:
+            return zoneinfo.ZoneInfo.from_file(zone_file, key=_LOCAL)
+    except (OSError, ValueError):
+        return timezone(timedelta(0), _LOCAL)
+
+
+def _parse_choice(choices: type[enum.StrEnum]) -> Callable[[str], object]:
+    def parse(text: str) -> object:
+        try:
+            return choices(text.lower())
+        except ValueError:
+            raise ValueError(f"must be one of {', '.join(choices)}") from None
+
+    return parse
+
+
+PARSERS: Mapping[object, Callable[[str], object]] = {
+    str: str,
+    int: parse_int,
+    float: parse_float,
+    Path: Path,
+    Url: parse_url,
+    HeaderName: parse_header_name,
+    tzinfo: parse_zone,
+    Secret: parse_secret,
+    Addresses: parse_addresses,
+    Secrets: parse_secrets,
+    LogLevel: _parse_choice(LogLevel),
+    LogFormat: _parse_choice(LogFormat),
+}
+
+
+def as_text(value: object, *, reveal: bool = False) -> str:
+    """The value as it would be set; a secret as Secret(...) unless it is a default to be shown."""
+    if value is None:
+        return ""
+    if isinstance(value, Secret):
+        return value.reveal() if reveal else repr(value)
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    if isinstance(value, tuple):
+        return ",".join(as_text(item, reveal=reveal) for item in value)
+    return str(value)
