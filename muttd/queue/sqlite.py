@@ -1,0 +1,239 @@
+"""The embedded queue: one SQLite file, one process.
+
+    <state directory>/queue.db     entries, payloads, dead letters (sql/sqlite/queue)
+    <state directory>/queue.lock   held for the life of the process that owns queue.db
+
+Every call is one transaction in one worker thread, per batch. Because the lock proves that no
+other process is alive, counts and wake-ups live in memory, and what a dead process had taken is
+released when the file is opened.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import trio
+
+from muttd.errors import QueueFull
+from muttd.queue import sqlite_entries, sqlite_letters
+from muttd.queue.contract import Batch, DeadLetter, Depth, Entry, LetterKind, Stream
+from muttd.queue.exclusive import hold_exclusively
+from muttd.queue.sqlite_entries import Tally
+from muttd.sqlite_file import SqliteFile, find_sql_dir, from_microseconds, open_sqlite
+
+T = TypeVar("T")
+Tallies = dict[Stream, Tally]
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+class SqliteQueue:
+    """Queue, in a SQLite file. Made by open_queue."""
+
+    def __init__(self, file: SqliteFile, tallies: Tallies, limits: Mapping[Stream, int]) -> None:
+        self._file = file
+        self._limits = dict(limits)
+        # Replaced as a whole, by the writer thread, after each commit: whoever reads it sees the
+        # state between two transactions.
+        self._tallies = tallies
+        self._grown = {stream: trio.Event() for stream in Stream}
+
+    async def _change(
+        self, work: Callable[[sqlite3.Connection, Tallies], T], *, durable: bool = True
+    ) -> T:
+        # `work` changes a copy of the tallies along with the file; both take effect at commit.
+        def work_on_copy(connection: sqlite3.Connection) -> tuple[T, Tallies]:
+            tallies = dict(self._tallies)
+            return work(connection, tallies), tallies
+
+        def committed(done: tuple[T, Tallies]) -> None:
+            self._tallies = done[1]
+
+        result, _ = await self._file.write(work_on_copy, committed=committed, durable=durable)
+        return result
+
+    def _wake(self, stream: Stream) -> None:
+        grown, self._grown[stream] = self._grown[stream], trio.Event()
+        grown.set()
+
+    async def append(self, stream: Stream, batches: Sequence[Batch]) -> None:
+        """Append batches, in this order, all or none; durable when it returns."""
+        item_count = sum(batch.item_count for batch in batches)
+
+        def work(connection: sqlite3.Connection, tallies: Tallies) -> None:
+            tally, limit = tallies[stream], self._limits[stream]
+            if tally.items + item_count > limit:
+                raise QueueFull(depth=tally.items, limit=limit)
+            tallies[stream] = sqlite_entries.append(connection, stream, batches, tally, _now())
+
+        await self._change(work)
+        self._wake(stream)
+
+    async def take(
+        self, stream: Stream, consumer: str, *, count: int, wait_s: float
+    ) -> list[Entry]:
+        """Take up to count entries that no consumer holds, oldest first."""
+
+        def work(connection: sqlite3.Connection, tallies: Tallies) -> list[Entry]:
+            entries, tallies[stream] = sqlite_entries.take(
+                connection, stream, consumer, count, tallies[stream], time.monotonic()
+            )
+            return entries
+
+        deadline = trio.current_time() + wait_s
+        while True:
+            # Before the look, so that what is appended after the look is not missed.
+            grown = self._grown[stream]
+            tally = self._tallies[stream]
+            if tally.entries > tally.pending_entries:
+                # Not durable: a power cut may undo a take, and the entry is taken once more.
+                entries = await self._change(work, durable=False)
+                if entries:
+                    return entries
+            with trio.move_on_at(deadline) as waiting:
+                await grown.wait()
+            if waiting.cancelled_caught:
+                return []
+
+    async def ack(
+        self,
+        stream: Stream,
+        entry_ids: Sequence[str],
+        *,
+        then_append: Sequence[tuple[Stream, Batch]] = (),
+    ) -> None:
+        """Forget entries, and append batches elsewhere: both or neither, in one transaction."""
+        seqs = sqlite_entries.seqs_of(entry_ids)
+
+        def work(connection: sqlite3.Connection, tallies: Tallies) -> None:
+            tallies[stream] = sqlite_entries.forget(connection, stream, seqs, tallies[stream])
+            _append_each(connection, then_append, tallies)
+
+        await self._change(work)
+        for other in {other for other, _ in then_append}:
+            self._wake(other)
+
+    async def touch(self, stream: Stream, consumer: str, entry_ids: Sequence[str]) -> None:
+        """Say that the consumer is alive and still works on these."""
+        seqs = sqlite_entries.seqs_of(entry_ids)
+
+        def work(connection: sqlite3.Connection, _: Tallies) -> None:
+            sqlite_entries.touch(connection, stream, consumer, seqs, time.monotonic())
+
+        await self._change(work, durable=False)
+
+    async def claim_idle(
+        self, stream: Stream, consumer: str, *, idle_s: float, count: int
+    ) -> list[Entry]:
+        """Take over up to count pending entries whose consumer was silent for idle_s or longer."""
+        if not self._tallies[stream].pending_entries:
+            await trio.lowlevel.checkpoint()
+            return []
+
+        def work(connection: sqlite3.Connection, _: Tallies) -> list[Entry]:
+            now_s = time.monotonic()
+            return sqlite_entries.claim_idle(
+                connection, stream, consumer, count, silent_since_s=now_s - idle_s, now_s=now_s
+            )
+
+        return await self._change(work, durable=False)
+
+    async def bury(
+        self, stream: Stream, entry_ids: Sequence[str], letters: Sequence[DeadLetter]
+    ) -> None:
+        """Forget entries and keep dead letters: both or neither. entry_ids may be empty."""
+        seqs = sqlite_entries.seqs_of(entry_ids)
+
+        def work(connection: sqlite3.Connection, tallies: Tallies) -> None:
+            tallies[stream] = sqlite_entries.forget(connection, stream, seqs, tallies[stream])
+            sqlite_letters.keep(connection, letters)
+
+        await self._change(work)
+
+    async def depth(self, stream: Stream) -> Depth:
+        """How much the stream holds."""
+        await trio.lowlevel.checkpoint()
+        tally = self._tallies[stream]
+        return Depth(
+            items=tally.items,
+            entries=tally.entries,
+            pending_items=tally.pending_items,
+            oldest_at=None if tally.oldest_at is None else from_microseconds(tally.oldest_at),
+        )
+
+    async def dead_letters(
+        self, *, kind: LetterKind | None = None, offset: int = 0, limit: int = 50
+    ) -> list[DeadLetter]:
+        """Dead letters, newest first."""
+        return await self._file.read(
+            lambda connection: sqlite_letters.newest(connection, kind, offset, limit)
+        )
+
+    async def dead_letter_count(self, kind: LetterKind) -> int:
+        """How many dead letters of that kind there are."""
+        return await self._file.read(lambda connection: sqlite_letters.count(connection, kind))
+
+    async def replay(self, letter_ids: Sequence[str]) -> int:
+        """Put dead letters back into the stream of their kind, and forget the letters."""
+
+        def work(connection: sqlite3.Connection, tallies: Tallies) -> list[Stream]:
+            pulled = sqlite_letters.pull(connection, letter_ids)
+            _append_each(connection, pulled, tallies)
+            return [stream for stream, _ in pulled]
+
+        streams = await self._change(work)
+        for stream in set(streams):
+            self._wake(stream)
+        return len(streams)
+
+    async def discard(self, letter_ids: Sequence[str]) -> int:
+        """Forget dead letters. Returns how many there were."""
+        return await self._change(
+            lambda connection, _: sqlite_letters.discard(connection, letter_ids)
+        )
+
+    async def ping(self) -> None:
+        """Return when the file can take a write."""
+        await self._file.ping()
+
+
+def _append_each(
+    connection: sqlite3.Connection, batches: Sequence[tuple[Stream, Batch]], tallies: Tallies
+) -> None:
+    # The limit does not apply here: what was accepted is never shed.
+    now = _now()
+    for stream, batch in batches:
+        tallies[stream] = sqlite_entries.append(connection, stream, [batch], tallies[stream], now)
+
+
+@asynccontextmanager
+async def open_queue(
+    path: Path, *, limits: Mapping[Stream, int], sql_dir: Path | None = None
+) -> AsyncIterator[SqliteQueue]:
+    """Open the embedded queue.
+
+    Args:
+        path: queue.db; its directory exists. The lock file is beside it.
+        limits: Most items that append() lets each stream hold.
+        sql_dir: The migrations, when they are not where find_sql_dir() looks.
+
+    Raises:
+        StoreRefused: Another process owns it; or it is damaged, or no queue of ours.
+        StoreUnavailable: The disk is full.
+    """
+
+    def seed(connection: sqlite3.Connection) -> Tallies:
+        sqlite_entries.release_all(connection)
+        return {stream: sqlite_entries.count(connection, stream) for stream in Stream}
+
+    with hold_exclusively(path.with_suffix(".lock")):
+        migrations = (sql_dir or find_sql_dir()) / "sqlite" / "queue"
+        async with open_sqlite(path, migrations) as file:
+            yield SqliteQueue(file, await file.write(seed), limits)

@@ -1,0 +1,189 @@
+"""The SQL of the embedded queue: functions that run inside one transaction of its writer.
+
+    append -> entries + payloads     take -> consumer set     ack, bury -> both rows gone
+
+No Trio and no threads here. Counts are not read from the file: every function says by how much it
+changed them (a Shift), and the queue adds that up after the commit.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from muttd.queue.contract import Batch, Entry, Stream
+from muttd.sqlite_file import from_microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How much a stream holds; oldest_at in microseconds since 1970."""
+
+    items: int = 0
+    entries: int = 0
+    pending_items: int = 0
+    pending_entries: int = 0
+    oldest_at: int | None = None
+
+
+def seqs_of(entry_ids: Sequence[str]) -> str:
+    """Entry ids as a JSON list for json_each(); what is no id of ours is left out.
+
+    A list in one parameter: SQLite before 3.32 takes no more than 999 parameters.
+    """
+    return json.dumps([int(i) for i in entry_ids if i.isascii() and i.isdigit() and len(i) < 19])
+
+
+def release_all(connection: sqlite3.Connection) -> None:
+    """Take every entry from its consumer. Only for a file whose last process is known to be dead.
+
+    Deliveries keep their count, so that an entry which kills the daemon is noticed.
+    """
+    connection.execute(
+        "UPDATE entries SET consumer = NULL, touched_s = NULL WHERE consumer IS NOT NULL"
+    )
+
+
+def count(connection: sqlite3.Connection, stream: Stream) -> Tally:
+    """Count a stream, the slow way: once, at open, when nothing is pending."""
+    items, entries, oldest_at = connection.execute(
+        "SELECT coalesce(sum(item_count), 0), count(*), min(appended_at) FROM entries"
+        " WHERE stream = ?",
+        (stream,),
+    ).fetchone()
+    return Tally(items=items, entries=entries, oldest_at=oldest_at)
+
+
+def append(
+    connection: sqlite3.Connection, stream: Stream, batches: Sequence[Batch], tally: Tally, now: int
+) -> Tally:
+    """Append batches in this order."""
+    for batch in batches:
+        seq = connection.execute(
+            "INSERT INTO entries (stream, item_count, appended_at) VALUES (?, ?, ?)",
+            (stream, batch.item_count, now),
+        ).lastrowid
+        connection.execute("INSERT INTO payloads VALUES (?, ?)", (seq, batch.payload))
+    return Tally(
+        items=tally.items + sum(batch.item_count for batch in batches),
+        entries=tally.entries + len(batches),
+        pending_items=tally.pending_items,
+        pending_entries=tally.pending_entries,
+        oldest_at=now if tally.oldest_at is None and batches else tally.oldest_at,
+    )
+
+
+_READY = """
+    SELECT seq, payload, item_count, deliveries, appended_at
+    FROM entries JOIN payloads USING (seq)
+    WHERE stream = ? AND consumer IS NULL ORDER BY seq LIMIT ?
+"""
+_IDLE = """
+    SELECT seq, payload, item_count, deliveries, appended_at
+    FROM entries JOIN payloads USING (seq)
+    WHERE stream = ? AND consumer IS NOT NULL AND touched_s <= ? ORDER BY seq LIMIT ?
+"""
+
+
+def take(
+    connection: sqlite3.Connection,
+    stream: Stream,
+    consumer: str,
+    limit: int,
+    tally: Tally,
+    now_s: float,
+) -> tuple[list[Entry], Tally]:
+    """Give the oldest entries that nobody holds to a consumer."""
+    rows = connection.execute(_READY, (stream, limit)).fetchall()
+    entries = _hand_over(connection, rows, consumer, now_s)
+    return entries, Tally(
+        items=tally.items,
+        entries=tally.entries,
+        pending_items=tally.pending_items + sum(entry.item_count for entry in entries),
+        pending_entries=tally.pending_entries + len(entries),
+        oldest_at=tally.oldest_at,
+    )
+
+
+def claim_idle(
+    connection: sqlite3.Connection,
+    stream: Stream,
+    consumer: str,
+    limit: int,
+    *,
+    silent_since_s: float,
+    now_s: float,
+) -> list[Entry]:
+    """Give the oldest entries that were not touched since then to a consumer."""
+    rows = connection.execute(_IDLE, (stream, silent_since_s, limit)).fetchall()
+    return _hand_over(connection, rows, consumer, now_s)
+
+
+def _hand_over(
+    connection: sqlite3.Connection,
+    rows: list[tuple[int, bytes, int, int, int]],
+    consumer: str,
+    now_s: float,
+) -> list[Entry]:
+    connection.executemany(
+        "UPDATE entries SET consumer = ?, touched_s = ?, deliveries = deliveries + 1 WHERE seq = ?",
+        [(consumer, now_s, row[0]) for row in rows],
+    )
+    return [
+        Entry(
+            entry_id=str(seq),
+            payload=payload,
+            item_count=item_count,
+            deliveries=deliveries + 1,
+            appended_at=from_microseconds(appended_at),
+        )
+        for seq, payload, item_count, deliveries, appended_at in rows
+    ]
+
+
+def touch(
+    connection: sqlite3.Connection, stream: Stream, consumer: str, seqs: str, now_s: float
+) -> None:
+    """Start the idle time of a consumer's entries anew."""
+    connection.execute(
+        "UPDATE entries SET touched_s = ? WHERE stream = ? AND consumer = ?"
+        " AND seq IN (SELECT value FROM json_each(?))",
+        (now_s, stream, consumer, seqs),
+    )
+
+
+def forget(connection: sqlite3.Connection, stream: Stream, seqs: str, tally: Tally) -> Tally:
+    """Delete entries; those that are gone already are ignored."""
+    rows = connection.execute(
+        "SELECT seq, item_count, consumer IS NOT NULL FROM entries"
+        " WHERE stream = ? AND seq IN (SELECT value FROM json_each(?))",
+        (stream, seqs),
+    ).fetchall()
+    if not rows:
+        return tally
+    gone = [(seq,) for seq, _, _ in rows]
+    connection.executemany("DELETE FROM entries WHERE seq = ?", gone)
+    connection.executemany("DELETE FROM payloads WHERE seq = ?", gone)
+    return Tally(
+        items=tally.items - sum(item_count for _, item_count, _ in rows),
+        entries=tally.entries - len(rows),
+        pending_items=tally.pending_items - sum(n for _, n, pending in rows if pending),
+        pending_entries=tally.pending_entries - sum(pending for _, _, pending in rows),
+        oldest_at=_oldest_at(connection, stream),
+    )
+
+
+def _oldest_at(connection: sqlite3.Connection, stream: Stream) -> int | None:
+    # min() over two partial indexes: one row of each, however long the stream is.
+    row = connection.execute(
+        "SELECT min(seq), appended_at FROM ("
+        " SELECT * FROM (SELECT seq, appended_at FROM entries"
+        "  WHERE stream = ?1 AND consumer IS NULL ORDER BY seq LIMIT 1)"
+        " UNION ALL"
+        " SELECT * FROM (SELECT seq, appended_at FROM entries"
+        "  WHERE stream = ?1 AND consumer IS NOT NULL ORDER BY seq LIMIT 1))",
+        (stream,),
+    ).fetchone()
+    return None if row[0] is None else int(row[1])
