@@ -1,0 +1,77 @@
+"""Bind the sockets of all listeners, and say for each that cannot be bound what would cure it."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from dataclasses import dataclass
+
+# Connections that wait to be accepted; the kernel caps it at net.core.somaxconn.
+_BACKLOG = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class BoundSocket:
+    """A bound socket and the address it got, which matters when port 0 was asked for."""
+
+    sock: socket.socket
+    address: str
+
+
+def bind(setting: str, host: str, port: int, kind: socket.SocketKind) -> BoundSocket:
+    """Bind one socket; TCP ones listen.
+
+    Args:
+        setting: The setting that asked for it, for the error.
+        host: An address or name; "" and "::" are every address, IPv4 included.
+        port: 0 to 65535; 0 lets the kernel choose.
+        kind: SOCK_DGRAM or SOCK_STREAM.
+
+    Raises:
+        OSError: It cannot be bound; bind_mistake() says it for a human.
+    """
+    every = host in ("", "::")
+    if every and not socket.has_dualstack_ipv6():
+        # IPv6 is switched off on this host.
+        host = "0.0.0.0"
+    family, _, _, _, address = socket.getaddrinfo(
+        host or "::", port, type=kind, flags=socket.AI_PASSIVE
+    )[0]
+    sock = socket.socket(family, kind)
+    try:
+        if family == socket.AF_INET6:
+            # "::" takes IPv4 too, whatever net.ipv6.bindv6only says.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if every else 1)
+        if kind == socket.SOCK_STREAM:
+            # Connections of the last run in TIME_WAIT must not keep us from starting.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        if kind == socket.SOCK_STREAM:
+            sock.listen(_BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    bound_host, bound_port = sock.getsockname()[:2]
+    text = f"[{bound_host}]:{bound_port}" if ":" in bound_host else f"{bound_host}:{bound_port}"
+    return BoundSocket(sock, text)
+
+
+def bind_mistake(setting: str, address: str, port: int, exc: OSError) -> str:
+    """Why an address cannot be bound, and the cure, in one line."""
+    if isinstance(exc, socket.gaierror):
+        return f"{setting}: {address}: no such address: {exc.strerror}"
+    if exc.errno in (errno.EACCES, errno.EPERM):
+        return (
+            f"{setting}: cannot bind {address}: permission denied; ports below 1024 need "
+            f"CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE), "
+            f"or set {setting} to a higher port"
+        )
+    if exc.errno == errno.EADDRINUSE:
+        return (
+            f"{setting}: cannot bind {address}: another program has it "
+            f"(`ss -lnptu 'sport = :{port}'` shows which); stop that one or set {setting} "
+            f"to another port"
+        )
+    if exc.errno == errno.EADDRNOTAVAIL:
+        return f"{setting}: cannot bind {address}: this host has no such address"
+    return f"{setting}: cannot bind {address}: {exc.strerror}"

@@ -1,0 +1,50 @@
+"""From a parsed syslog message to an Event: what UDP, TCP and TLS have in common."""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+
+from muttd.event import Event, EventIds, Transport
+from muttd.protocol.syslog import parse_syslog
+
+
+class SyslogEvents:
+    """Makes events of syslog messages.
+
+    Args:
+        event_ids: The daemon's source of event ids.
+        zone: The zone of RFC 3164 stamps, which carry none.
+        max_message_octets: What is longer is cut there and marked malformed.
+    """
+
+    def __init__(self, event_ids: EventIds, *, zone: tzinfo, max_message_octets: int) -> None:
+        self._event_ids = event_ids
+        self._zone = zone
+        self._max_message_octets = max_message_octets
+
+    def event(
+        self, octets: bytes, source_ip: str, transport: Transport, received_at: datetime
+    ) -> Event:
+        """The event of one message. Never raises: an ugly message is an event marked malformed."""
+        too_long = None
+        if len(octets) > self._max_message_octets:
+            octets = octets[: self._max_message_octets]
+            too_long = f"cut at {self._max_message_octets} octets"
+        message = parse_syslog(octets, received_at=received_at, zone=self._zone)
+        return Event(
+            event_id=self._event_ids.next(),
+            received_at=received_at,
+            source_ip=source_ip,
+            hostname=message.hostname or source_ip,
+            transport=transport,
+            severity=message.severity,
+            message=message.message,
+            raw=octets,
+            facility=message.facility,
+            event_time=message.timestamp,
+            app_name=message.app_name,
+            procid=message.procid,
+            msgid=message.msgid,
+            structured_data=message.structured_data,
+            malformed=message.malformed or too_long,
+        )

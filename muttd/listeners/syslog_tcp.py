@@ -1,0 +1,137 @@
+"""Syslog over TCP (RFC 6587): framing is found out per connection.
+
+    receive_some --> Framer --> messages --> events --> sink, and only then the next receive_some
+
+A connection is not read from until the queue has what it sent before: that is the back-pressure,
+and it bounds what one connection can hold in memory to one read.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass
+
+import trio
+
+from muttd.accounts import Accounts
+from muttd.errors import MalformedFrame
+from muttd.event import Transport, utc_now
+from muttd.listeners.syslog_event import SyslogEvents
+from muttd.listeners.udp import plain_address
+from muttd.protocol.framing import Framer
+from muttd.sink import Sink
+
+LISTENER = "syslog_tcp"
+_READ_OCTETS = 65_536
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TcpLimits:
+    """What one peer, and all of them together, may do.
+
+    Attributes:
+        max_frame_octets: Longest message.
+        idle_timeout_s: A peer that sends nothing for this long is disconnected.
+        max_connections: Open at once, in all.
+        max_connections_per_peer: Open at once, by one address.
+    """
+
+    max_frame_octets: int
+    idle_timeout_s: float
+    max_connections: int
+    max_connections_per_peer: int
+
+
+class SyslogTcp:
+    """The listener behind one or more TCP sockets.
+
+    Args:
+        events: Makes events of messages.
+        sink: Takes them.
+        accounts: The books.
+        limits: What peers may do.
+    """
+
+    def __init__(
+        self, events: SyslogEvents, sink: Sink, accounts: Accounts, limits: TcpLimits
+    ) -> None:
+        self._events = events
+        self._sink = sink
+        self._account = accounts[LISTENER]
+        self._limits = limits
+        self._by_peer: Counter[str] = Counter()
+
+    async def serve_connection(self, stream: trio.SocketStream) -> None:
+        """Serve one connection until its end. Nothing a peer does escapes from here."""
+        try:
+            source_ip = plain_address(stream.socket.getpeername()[0])
+        except OSError:
+            # It was gone before we looked.
+            await trio.aclose_forcefully(stream)
+            return
+        account = self._account
+        if (
+            account.connections >= self._limits.max_connections
+            or self._by_peer[source_ip] >= self._limits.max_connections_per_peer
+        ):
+            account.refused_connections += 1
+            await trio.aclose_forcefully(stream)
+            return
+        account.connections += 1
+        self._by_peer[source_ip] += 1
+        try:
+            await self._converse(stream, source_ip)
+        except MalformedFrame as exc:
+            account.received += 1
+            account.refused[exc.reason] += 1
+            _log.info("syslog_tcp: connection of %s closed: %s", source_ip, exc)
+        except trio.BrokenResourceError:
+            # A reset. What came before it is queued.
+            pass
+        finally:
+            account.connections -= 1
+            self._by_peer[source_ip] -= 1
+            if not self._by_peer[source_ip]:
+                del self._by_peer[source_ip]
+            await trio.aclose_forcefully(stream)
+
+    async def _converse(self, stream: trio.SocketStream, source_ip: str) -> None:
+        framer = Framer(max_frame_octets=self._limits.max_frame_octets)
+        while True:
+            with trio.move_on_after(self._limits.idle_timeout_s) as idle:
+                octets = await stream.receive_some(_READ_OCTETS)
+            if idle.cancelled_caught:
+                self._account.idle_connections += 1
+                _log.info("syslog_tcp: connection of %s closed: idle", source_ip)
+                octets = b""
+            if not octets:
+                last = framer.finish()
+                await self._hand_over([] if last is None else [last], source_ip)
+                return
+            framer.feed(octets)
+            frames: list[bytes] = []
+            try:
+                for frame in framer.frames():
+                    frames.append(frame)  # noqa: PERF402 -- what came before an error must stay
+            except MalformedFrame:
+                # The stream broke behind these: what was whole is kept.
+                await self._hand_over(frames, source_ip)
+                raise
+            await self._hand_over(frames, source_ip)
+
+    async def _hand_over(self, frames: list[bytes], source_ip: str) -> None:
+        if not frames:
+            return
+        received_at = utc_now()
+        events = [
+            self._events.event(frame, source_ip, Transport.SYSLOG_TCP, received_at)
+            for frame in frames
+        ]
+        self._account.received += len(events)
+        self._account.malformed += sum(each.malformed is not None for each in events)
+        queued = trio.Event()
+        await self._sink.put(LISTENER, events, queued.set)
+        await queued.wait()

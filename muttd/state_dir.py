@@ -1,0 +1,91 @@
+"""The state directory: where the embedded backends live, and the API keys of the first start.
+
+    queue.db  store.db                 the queue and the store
+    admin.key  ingest.key              mode 600; made when no key was configured
+
+Nothing in it is readable by anybody but the daemon's user.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from muttd.errors import ConfigError
+
+# 256 bits: nobody guesses it, and it still fits a line of a terminal.
+_KEY_OCTETS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """A key in the state directory, and whether this start made it."""
+
+    path: Path
+    is_new: bool
+    secret: str
+
+
+def open_state_dir(path: Path) -> None:
+    """Make the state directory if it is not there.
+
+    Raises:
+        ConfigError: It cannot be made, or it cannot be written.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigError(
+            [
+                f"MUTTD_STATE_DIR: cannot make {path}: {exc.strerror}; make it for the daemon's "
+                f"user (install -d -m 700 -o USER {path}) or set MUTTD_STATE_DIR to another one"
+            ]
+        ) from exc
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        raise ConfigError(
+            [f"MUTTD_STATE_DIR: {path} is not writable by this user (uid {os.geteuid()})"]
+        )
+
+
+def key_file(state_dir: Path, name: str) -> KeyFile:
+    """The key of that name; made, mode 600, if it is not there.
+
+    Raises:
+        ConfigError: Others can read it, or it is empty or unreadable.
+    """
+    path = state_dir / f"{name}.key"
+    try:
+        if path.exists():
+            return _present(path)
+        secret = secrets.token_urlsafe(_KEY_OCTETS)
+        # Written aside and renamed: a crash leaves no empty key.
+        draft = path.with_suffix(".key.new")
+        draft.unlink(missing_ok=True)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secret + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(path)
+    except OSError as exc:
+        raise ConfigError([f"{path}: {exc.strerror}"]) from exc
+    return KeyFile(path, True, secret)
+
+
+def _present(path: Path) -> KeyFile:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        raise ConfigError([f"{path}: others can read this key (mode {mode:o}); chmod 600 {path}"])
+    secret = path.read_text().strip()
+    if not secret:
+        raise ConfigError([f"{path}: the key is empty; remove the file to have a new one made"])
+    return KeyFile(path, False, secret)
+
+
+def keys_or_made(state_dir: Path, name: str, configured: Sequence[str]) -> list[KeyFile]:
+    """The key files that stand in for keys which are not configured: none or one."""
+    return [] if configured else [key_file(state_dir, name)]

@@ -1,0 +1,266 @@
+"""The alerter: from the ingest stream to audit rows and alerts.
+
+    take --> decide --> record (audit, history, alert rows) --> ack + append alerts, in one go
+
+A crash between two arrows repeats work and never an effect: rows are idempotent by event_id,
+alerts by alert_id. While the store is away events wait, and nothing is counted against them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import trio
+from prometheus_client import CollectorRegistry, Counter
+
+from muttd.decision import Alert, AlertState, Decided, alert_id_for, encode_alerts
+from muttd.errors import StoreError, StoreUnavailable
+from muttd.event import EventIds, decode_events, encode_events, utc_now
+from muttd.queue.contract import Batch, Entry, Queue, Stream
+from muttd.queue.fanout import DecidedBatch, Fanout
+from muttd.rules.signature import signature_of
+from muttd.store.contract import Store
+from muttd.workers.backoff import backoff_s
+from muttd.workers.guard import Guard, Round
+from muttd.workers.rules_watch import RulesWatch
+
+T = TypeVar("T")
+
+_WAIT_S = 1.0
+_RETRY_BASE_S = 0.1
+_RETRY_CAP_S = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlerterPolicy:
+    """How the alerter works.
+
+    Attributes:
+        consumer: This daemon's name in the queue.
+        batch_entries: Entries taken at once.
+        max_retries: Deliveries after which an event that makes the code fail is buried.
+        claim_idle_s: Silence after which another consumer's entries are taken over.
+        keep_history: Whether unmatched events are stored.
+        alert_state: QUEUED when there is a destination, else UNROUTED.
+    """
+
+    consumer: str
+    batch_entries: int
+    max_retries: int
+    claim_idle_s: float
+    keep_history: bool
+    alert_state: AlertState
+
+
+class AlerterMetrics:
+    """taken = matched + unmatched + buried, for every event that is not pending.
+
+    Redelivered events are counted again: these are rates of work, the store has the truth.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str) -> Counter:
+            return Counter(f"muttd_alerter_{name}_total", text, registry=registry)
+
+        self.by_name = {
+            "matched": counter("matched", "Events that a rule matched, audited."),
+            "unmatched": counter("unmatched", "Events that no rule matched."),
+            "alerts": counter("alerts", "Alerts raised."),
+            "buried": counter("buried", "Events that made the code fail, now dead letters."),
+        }
+        self.failures = counter("failures", "Times the store or the queue did not answer.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbours:
+    """Whom the alerter talks to."""
+
+    queue: Queue
+    store: Store
+    fanout: Fanout
+    rules: RulesWatch
+
+
+class Alerter:
+    """Decides every event and makes the decision last.
+
+    Args:
+        neighbours: Whom it talks to.
+        policy: How it works.
+        metrics: What it counts.
+        event_ids: For the ids of dead letters.
+    """
+
+    def __init__(
+        self,
+        neighbours: Neighbours,
+        policy: AlerterPolicy,
+        metrics: AlerterMetrics,
+        event_ids: EventIds,
+    ) -> None:
+        self._queue = neighbours.queue
+        self._store = neighbours.store
+        self._fanout = neighbours.fanout
+        self._rules = neighbours.rules
+        self._policy = policy
+        self._metrics = metrics
+        self._guard = Guard(
+            max_retries=policy.max_retries, origin=policy.consumer, event_ids=event_ids
+        )
+        self._failures = 0
+        self._is_stopping = False
+        self._tally = dict.fromkeys(metrics.by_name, 0)
+
+    async def run(self) -> None:
+        """Work until stopped or cancelled."""
+        await self._rules.wait_loaded()
+        next_claim = trio.current_time()
+        while not self._is_stopping:
+            try:
+                entries: list[Entry] = []
+                if trio.current_time() >= next_claim:
+                    next_claim = trio.current_time() + self._policy.claim_idle_s / 2
+                    entries = await self._queue.claim_idle(
+                        Stream.INGEST,
+                        self._policy.consumer,
+                        idle_s=self._policy.claim_idle_s,
+                        count=self._policy.batch_entries,
+                    )
+                if not entries:
+                    entries = await self._queue.take(
+                        Stream.INGEST,
+                        self._policy.consumer,
+                        count=self._policy.batch_entries,
+                        wait_s=_WAIT_S,
+                    )
+            except StoreUnavailable as exc:
+                await self._wait_retry(exc)
+                continue
+            if entries:
+                await self.work(entries)
+
+    async def work(self, entries: Sequence[Entry]) -> None:
+        """Decide entries and make the decisions last; returns when the queue forgot them."""
+        held = [entry.entry_id for entry in entries]
+        outcome = self._guard.decide(entries, self._rules.current)
+        alerts = await self._record(entries, outcome)
+        done = [entry_id for entry_id in held if entry_id not in outcome.pending]
+        then_append = [(Stream.INGEST, Batch(encode_events([each]), 1)) for each in outcome.again]
+        if alerts and self._policy.alert_state is AlertState.QUEUED:
+            then_append.append((Stream.ALERT, Batch(encode_alerts(alerts), len(alerts))))
+        if outcome.letters:
+            # Before the ack: letters carry their item's id, and buried twice is better than lost.
+            await self._until_done(
+                held, lambda: self._queue.bury(Stream.INGEST, [], outcome.letters)
+            )
+        await self._until_done(
+            held, lambda: self._queue.ack(Stream.INGEST, done, then_append=then_append)
+        )
+        self._count(outcome, len(alerts))
+        if self._fanout.subscriber_count and outcome.decided:
+            self._fanout.publish(DecidedBatch(outcome.decided))
+
+    def tally(self) -> dict[str, int]:
+        """What was done since the start, for the status document."""
+        return dict(self._tally)
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether a neighbour is away and the alerter waits for it."""
+        return self._failures > 0
+
+    def stop(self) -> None:
+        """Finish the round under way and return from run(); what is left stays in the queue."""
+        self._is_stopping = True
+
+    def _count(self, outcome: Round, alert_count: int) -> None:
+        matched = sum(each.decision.matched for each in outcome.decided)
+        counts = {
+            "matched": matched,
+            "unmatched": len(outcome.decided) - matched,
+            "alerts": alert_count,
+            "buried": len(outcome.letters),
+        }
+        for name, count in counts.items():
+            self._metrics.by_name[name].inc(count)
+            self._tally[name] += count
+
+    async def _record(self, entries: Sequence[Entry], outcome: Round) -> list[Alert]:
+        """Make decisions last; events that cannot be recorded go back through the guard."""
+        held = [entry.entry_id for entry in entries]
+        try:
+            return await self._until_done(held, lambda: self._record_once(outcome.decided))
+        except StoreError:
+            raise
+        except Exception as exc:
+            # One event's fault, whatever it is; the others must not suffer for it.
+            _log.error("alerter: a batch cannot be recorded whole", exc_info=exc)
+        decided, outcome.decided = outcome.decided, []
+        alerts: list[Alert] = []
+        by_event_id = {
+            event.event_id: entry for entry in entries for event in decode_events(entry.payload)
+        }
+        for each in decided:
+            try:
+                alerts += await self._until_done(held, partial(self._record_once, [each]))
+            except StoreError:
+                raise
+            except Exception as exc:
+                # The last line: the error text goes to the dead letter, the loop goes on.
+                self._guard.fail(by_event_id[each.event.event_id], each.event, exc, outcome)
+            else:
+                outcome.decided.append(each)
+        return alerts
+
+    async def _record_once(self, decided: Sequence[Decided]) -> list[Alert]:
+        alerts = [_alert_of(each) for each in decided if _raises_alert(each)]
+        if not self._policy.keep_history:
+            decided = [each for each in decided if each.decision.matched]
+        if decided:
+            await self._store.record(decided, alerts, self._policy.alert_state)
+        return alerts
+
+    async def _until_done(self, held: Sequence[str], step: Callable[[], Awaitable[T]]) -> T:
+        """Repeat a step until its neighbour is back; meanwhile nobody may take our entries."""
+        while True:
+            try:
+                done = await step()
+                if self._failures:
+                    _log.warning("alerter: goes on after %d failures", self._failures)
+                    self._failures = 0
+                return done
+            except StoreUnavailable as exc:
+                await self._wait_retry(exc)
+            with suppress(StoreUnavailable):
+                await self._queue.touch(Stream.INGEST, self._policy.consumer, held)
+
+    async def _wait_retry(self, exc: StoreUnavailable) -> None:
+        self._failures += 1
+        self._metrics.failures.inc()
+        if self._failures == 1:
+            _log.error("alerter: waits, nothing is lost: %s", exc)
+        await trio.sleep(backoff_s(self._failures, base_s=_RETRY_BASE_S, cap_s=_RETRY_CAP_S))
+
+
+def _raises_alert(decided: Decided) -> bool:
+    handling = decided.decision.handling
+    return handling is not None and handling.forwards
+
+
+def _alert_of(decided: Decided) -> Alert:
+    event, decision = decided.event, decided.decision
+    assert decision.rule_id is not None
+    return Alert(
+        alert_id=alert_id_for(event.event_id, decision.rule_id),
+        signature=signature_of(event, decision),
+        event=event,
+        decision=decision,
+        created_at=utc_now(),
+    )

@@ -1,0 +1,121 @@
+"""The guard: one event that makes the code fail costs itself, never its batch and never the loop.
+
+entry of many, one fails     the others go on; the failing one comes again as an entry of its own
+entry of one fails           stays pending, is delivered again when idle, buried at the last time
+entry came too often         the daemon died on it: split it, and bury what is alone already
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from muttd.decision import Decided
+from muttd.errors import StoreRefused
+from muttd.event import Event, EventIds, decode_events, encode_events, utc_now
+from muttd.queue.contract import DeadLetter, Entry, LetterKind
+from muttd.rules.engine import RuleSet
+
+# Of an exception's text; it may quote an event, which has its own place in the letter.
+_ERROR_CHARS = 500
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Round:
+    """What became of the entries of one round.
+
+    Attributes:
+        decided: Events with their decisions.
+        letters: Events given up on.
+        again: Events that come again, each as an entry of its own.
+        pending: Entries that are left pending.
+    """
+
+    decided: list[Decided] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+    again: list[Event] = field(default_factory=list)
+    pending: set[str] = field(default_factory=set)
+
+
+class Guard:
+    """Decides entries without ever failing.
+
+    Args:
+        max_retries: Deliveries after which a failing event is buried.
+        origin: This daemon's name, for dead letters.
+        event_ids: For the ids of dead letters.
+    """
+
+    def __init__(self, *, max_retries: int, origin: str, event_ids: EventIds) -> None:
+        self._max_retries = max_retries
+        self._origin = origin
+        self._event_ids = event_ids
+
+    def decide(self, entries: Sequence[Entry], rule_set: RuleSet) -> Round:
+        """Decide every event of these entries."""
+        outcome = Round()
+        for entry in entries:
+            try:
+                events = decode_events(entry.payload)
+            except StoreRefused as exc:
+                outcome.letters.append(self._letter(entry, None, str(exc)))
+                continue
+            if entry.deliveries > self._max_retries:
+                self._suspect(entry, events, outcome)
+                continue
+            try:
+                decisions = rule_set.decide_batch(events)
+            except Exception:
+                # Whatever it is, it is one event's: find out whose.
+                self._decide_singly(entry, events, rule_set, outcome)
+            else:
+                outcome.decided += map(Decided, events, decisions)
+        return outcome
+
+    def fail(self, entry: Entry, event: Event, exc: Exception, outcome: Round) -> None:
+        """Take note that working on this event raised an exception that nobody foresaw."""
+        _log.error("event %s makes the code fail", event.event_id, exc_info=exc)
+        if entry.item_count > 1:
+            outcome.again.append(event)
+        elif entry.deliveries < self._max_retries:
+            outcome.pending.add(entry.entry_id)
+        else:
+            text = f"{type(exc).__name__}: {exc}"[:_ERROR_CHARS]
+            outcome.letters.append(self._letter(entry, event, text))
+
+    def _decide_singly(
+        self, entry: Entry, events: list[Event], rule_set: RuleSet, outcome: Round
+    ) -> None:
+        for event in events:
+            try:
+                decision = rule_set.decide(event)
+            except Exception as exc:
+                # The last line: the error text goes to the dead letter, the loop goes on.
+                self.fail(entry, event, exc, outcome)
+            else:
+                outcome.decided.append(Decided(event, decision))
+
+    def _suspect(self, entry: Entry, events: list[Event], outcome: Round) -> None:
+        if len(events) > 1:
+            outcome.again += events
+            return
+        text = f"taken {entry.deliveries - 1} times and never finished"
+        outcome.letters += [self._letter(entry, event, text) for event in events]
+
+    def _letter(self, entry: Entry, event: Event | None, error: str) -> DeadLetter:
+        now = utc_now()
+        return DeadLetter(
+            letter_id=self._event_ids.next(),
+            kind=LetterKind.EVENT,
+            item_id=entry.entry_id if event is None else event.event_id,
+            reason="undecodable" if event is None else "poison",
+            error=error,
+            attempts=entry.deliveries,
+            first_failed_at=now,
+            last_failed_at=now,
+            origin=self._origin,
+            payload=entry.payload if event is None else encode_events([event]),
+        )

@@ -1,0 +1,225 @@
+"""The status document: what a person asks first, in one object (GET /api/v2/status).
+
+what came in, what the rules did with it, did the alert go out, what did we lose?
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import trio
+
+from muttd import __version__
+from muttd.accounts import Accounts
+from muttd.errors import StoreUnavailable
+from muttd.event import iso_utc, utc_now
+from muttd.queue.contract import Queue, Stream
+from muttd.store.contract import Store
+from muttd.workers.alerter import Alerter
+from muttd.workers.forwarder import Forwarder
+from muttd.workers.intake import Intake
+from muttd.workers.rules_watch import RulesWatch
+
+_SAMPLE_INTERVAL_S = 5.0
+_HOUR_S = 3600.0
+# A dependency that does not answer for this long is down for whoever asks.
+_PING_TIMEOUT_S = 2.0
+
+
+class Rates:
+    """How many messages came in lately, from samples of the books."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+        self._samples: deque[tuple[float, int]] = deque(
+            maxlen=int(_HOUR_S / _SAMPLE_INTERVAL_S) + 1
+        )
+
+    async def run(self) -> None:
+        """Sample until cancelled."""
+        while True:
+            self._samples.append((trio.current_time(), self._accounts.received))
+            await trio.sleep(_SAMPLE_INTERVAL_S)
+
+    def received_per_s(self, window_s: float) -> float:
+        """Messages a second over the last window_s seconds, or as far back as we know."""
+        now, total = trio.current_time(), self._accounts.received
+        for at, count in self._samples:
+            if now - at <= window_s:
+                elapsed_s = now - at
+                return round((total - count) / elapsed_s, 2) if elapsed_s > 0 else 0.0
+        return 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the document is about.
+
+    Attributes:
+        addresses: (listener, address) of every bound socket.
+        forwarder: None when no destination is configured.
+        is_draining: Whether SIGTERM came.
+    """
+
+    daemon_name: str
+    started_at: datetime
+    addresses: Sequence[tuple[str, str]]
+    accounts: Accounts
+    rates: Rates
+    queue: Queue
+    queue_limit: int
+    store: Store
+    intake: Intake
+    alerter: Alerter
+    forwarder: Forwarder | None
+    rules: RulesWatch
+    is_draining: Callable[[], bool]
+
+
+async def _answer(ping: Callable[[], Awaitable[None]]) -> dict[str, Any]:
+    error: str | None = "no answer in time"
+    with trio.move_on_after(_PING_TIMEOUT_S):
+        try:
+            await ping()
+        except StoreUnavailable as exc:
+            error = str(exc)
+        else:
+            error = None
+    return {"ok": error is None, "error": error}
+
+
+async def readiness(parts: Parts) -> dict[str, dict[str, Any]]:
+    """Each dependency by name, and whether intake goes on."""
+    stuck = parts.intake.last_error
+    return {
+        "queue": await _answer(parts.queue.ping),
+        "store": await _answer(parts.store.ping),
+        "intake": {
+            "ok": stuck is None and not parts.is_draining(),
+            "error": "draining" if parts.is_draining() else (str(stuck) if stuck else None),
+        },
+    }
+
+
+async def status(parts: Parts) -> dict[str, Any]:
+    """The status document."""
+    now = utc_now()
+    dependencies = await readiness(parts)
+    queue = {
+        stream.value: await _depth(parts.queue, stream, now)
+        for stream in (Stream.INGEST, Stream.ALERT)
+    }
+    rules = parts.rules
+    return {
+        "daemon": {
+            "name": parts.daemon_name,
+            "version": __version__,
+            "started_at": iso_utc(parts.started_at),
+            "uptime_s": round((now - parts.started_at).total_seconds(), 1),
+            "state": "draining" if parts.is_draining() else "running",
+        },
+        "listeners": _listeners(parts),
+        "rates": {
+            "received_per_s_1m": parts.rates.received_per_s(60.0),
+            "received_per_s_15m": parts.rates.received_per_s(900.0),
+            "received_per_s_1h": parts.rates.received_per_s(_HOUR_S),
+        },
+        "intake": {"waiting_events": parts.intake.waiting_events},
+        "queue": {"limit": parts.queue_limit, **queue},
+        "rules": {
+            "revision": rules.revision,
+            "active": rules.active_count,
+            "loaded_at": None if rules.loaded_at is None else iso_utc(rules.loaded_at),
+        },
+        "pipeline": parts.alerter.tally(),
+        "forwarder": _forwarder(parts.forwarder),
+        "dependencies": dependencies,
+        "warnings": _warnings(parts, dependencies, queue),
+    }
+
+
+def _listeners(parts: Parts) -> list[dict[str, Any]]:
+    rows: dict[str, dict[str, Any]] = {}
+    for name, address in parts.addresses:
+        if name in rows:
+            rows[name]["address"] += f", {address}"
+            continue
+        account = parts.accounts[name]
+        rows[name] = {
+            "name": name,
+            "address": address,
+            "received": account.received,
+            "queued": account.queued,
+            "refused": sum(account.refused.values()),
+            "refused_by_reason": {k: v for k, v in account.refused.items() if v},
+            "dropped": account.dropped,
+            "kernel_dropped": account.kernel_dropped,
+            "malformed": account.malformed,
+            "connections": account.connections,
+        }
+    return list(rows.values())
+
+
+async def _depth(queue: Queue, stream: Stream, now: datetime) -> dict[str, Any]:
+    try:
+        depth = await queue.depth(stream)
+    except StoreUnavailable:
+        # dependencies says why.
+        return {"items": None, "pending_items": None, "oldest_age_s": None}
+    age_s = 0.0 if depth.oldest_at is None else max(0.0, (now - depth.oldest_at).total_seconds())
+    return {
+        "items": depth.items,
+        "pending_items": depth.pending_items,
+        "oldest_age_s": round(age_s, 3),
+    }
+
+
+def _forwarder(forwarder: Forwarder | None) -> dict[str, Any]:
+    if forwarder is None:
+        return {
+            "destination": None,
+            "state": "unrouted",
+            "delivered": 0,
+            "retried": 0,
+            "dead": 0,
+            "last_error": None,
+        }
+    return {
+        "destination": "webhook",
+        "state": forwarder.state,
+        **forwarder.tally(),
+        "last_error": forwarder.last_error,
+    }
+
+
+def _warnings(
+    parts: Parts, dependencies: Mapping[str, dict[str, Any]], queue: Mapping[str, dict[str, Any]]
+) -> list[str]:
+    warnings = [f"{name}: {each['error']}" for name, each in dependencies.items() if not each["ok"]]
+    for name in dict(parts.addresses):
+        account = parts.accounts[name]
+        if account.kernel_dropped:
+            warnings.append(
+                f"{name}: the kernel dropped {account.kernel_dropped} datagrams; raise "
+                f"net.core.rmem_max and MUTTD_UDP_RECEIVE_BUFFER_OCTETS"
+            )
+        if account.dropped:
+            warnings.append(f"{name}: {account.dropped} messages dropped")
+    ingest = queue[Stream.INGEST.value]["items"]
+    if ingest is not None and ingest * 10 >= parts.queue_limit * 8:
+        warnings.append(f"the queue holds {ingest} of at most {parts.queue_limit} events")
+    forwarder = parts.forwarder
+    if forwarder is None:
+        if parts.alerter.tally()["alerts"]:
+            warnings.append("alerts are raised and go nowhere: MUTTD_MOOG_WEBHOOK_URL is not set")
+    elif forwarder.state == "held":
+        warnings.append(
+            f"alerts wait: the webhook does not accept our key or URL: {forwarder.last_error}"
+        )
+    elif forwarder.state == "retrying":
+        warnings.append(f"alerts wait: the webhook fails: {forwarder.last_error}")
+    return warnings

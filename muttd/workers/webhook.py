@@ -1,0 +1,112 @@
+"""One attempt to deliver one alert to a webhook, and what its answer means.
+
+    2xx                               delivered
+    timeout, refused, 408 425 429 5xx DeliverLater, with Retry-After (RFC 9110, 10.2.3)
+    401 403 and any redirect          DestinationHeld: the settings are wrong, not the alert
+    any other                         Undeliverable
+
+The only file that knows httpx. The key is joined here, at the moment of sending.
+"""
+
+from __future__ import annotations
+
+import email.utils
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+import msgspec
+
+from muttd.decision import Alert
+from muttd.errors import DeliverLater, DestinationHeld, Undeliverable
+from muttd.event import utc_now
+from muttd.workers.payload import moogsoft_payload
+
+# Of an answer, for the operator. More is read by nobody.
+_EXCERPT_CHARS = 300
+_RETRY_STATUSES = frozenset({408, 425, 429})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSettings:
+    """Where alerts go.
+
+    Attributes:
+        url: http or https.
+        auth_header: The header that carries the key; in Authorization it is a Bearer token.
+        key: Gives the key now in force, or None; asked at each attempt, so a reload counts.
+        timeout_s: Of each phase of one attempt.
+        daemon_name: For agent_location.
+    """
+
+    url: str
+    auth_header: str
+    key: Callable[[], str | None]
+    timeout_s: float
+    daemon_name: str
+
+
+class Webhook:
+    """A destination; see open_webhook()."""
+
+    def __init__(self, client: httpx.AsyncClient, settings: WebhookSettings) -> None:
+        self._client = client
+        self._settings = settings
+
+    async def deliver(self, alert: Alert) -> int:
+        """Make one attempt. Returns the 2xx status.
+
+        Raises:
+            DeliverLater, DestinationHeld, Undeliverable: As the table above says.
+        """
+        payload = moogsoft_payload(alert, daemon_name=self._settings.daemon_name)
+        try:
+            response = await self._client.post(
+                self._settings.url, content=msgspec.json.encode(payload), headers=self._headers()
+            )
+        except httpx.TimeoutException as exc:
+            raise DeliverLater(f"no answer within {self._settings.timeout_s:g} s") from exc
+        except httpx.HTTPError as exc:
+            # Not the exception's text: some of them quote the URL.
+            raise DeliverLater(f"no connection ({type(exc).__name__})") from exc
+        status = response.status_code
+        if response.is_success:
+            return status
+        what = f"status {status}: {response.text[:_EXCERPT_CHARS]}".strip()
+        if status in _RETRY_STATUSES or status >= 500:
+            raise DeliverLater(what, status=status, retry_after_s=_retry_after_s(response))
+        if status in (401, 403) or response.is_redirect:
+            raise DestinationHeld(what, status=status)
+        raise Undeliverable(what, status=status)
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Content-Type": "application/json"}
+        key = self._settings.key()
+        if key is not None:
+            name = self._settings.auth_header
+            headers[name] = f"Bearer {key}" if name.lower() == "authorization" else key
+        return headers
+
+
+def _retry_after_s(response: httpx.Response) -> float | None:
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isdecimal():
+        return float(value)
+    try:
+        moment = email.utils.parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        return None
+    return max(0.0, (moment - utc_now()).total_seconds())
+
+
+@asynccontextmanager
+async def open_webhook(settings: WebhookSettings) -> AsyncIterator[Webhook]:
+    """A pooled client for one destination, closed with the block."""
+    # trust_env: a proxy named in somebody's environment must not see alerts.
+    async with httpx.AsyncClient(
+        timeout=settings.timeout_s, follow_redirects=False, trust_env=False
+    ) as client:
+        yield Webhook(client, settings)
