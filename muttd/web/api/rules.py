@@ -1,0 +1,118 @@
+"""Rules: GET and POST /api/v2/rules; GET, PUT and DELETE /api/v2/rules/{rule_id}.
+
+A rule that was read may be written back as it is: what is ours (id, times) is passed over. Its
+revision is not: a client that read an older one must not undo what another changed since.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from muttd.errors import InvalidInput
+from muttd.event import iso_utc
+from muttd.rules.model import Rule, RuleDraft
+from muttd.rules.validate import draft_rule
+from muttd.store.contract import RuleQuery
+from muttd.web.params import Params, change_of, path_id, read_object, reason_problems
+from muttd.web.resource import resource
+from muttd.web.responses import JsonResponse, created, deleted, list_response
+from muttd.web.services import Services
+
+_OURS = frozenset({"id", "created_at", "updated_at", "revision"})
+
+
+async def list_rules(request: Request) -> Response:
+    """GET /api/v2/rules."""
+    services: Services = request.app.state.services
+    params = Params(request.query_params)
+    query = RuleQuery(
+        q=params.text("q"), is_active=params.boolean("is_active"), team=params.text("team")
+    )
+    window = params.window()
+    params.check()
+    page = await services.store.search_rules(query, window)
+    return list_response("rules", [rule_as_json(rule) for rule in page.items], page, window)
+
+
+async def create_rule(request: Request) -> Response:
+    """POST /api/v2/rules."""
+    services: Services = request.app.state.services
+    Params(request.query_params).check()
+    draft, reason = _draft(await read_object(request), present=None)
+    rule = await services.store.create_rule(draft, change_of(request, reason))
+    services.rules_changed()
+    return created(rule_as_json(rule), location=f"/api/v2/rules/{rule.id}")
+
+
+async def get_rule(request: Request) -> Response:
+    """GET /api/v2/rules/{rule_id}."""
+    Params(request.query_params).check()
+    return JsonResponse(rule_as_json(await _present(request)))
+
+
+async def update_rule(request: Request) -> Response:
+    """PUT /api/v2/rules/{rule_id}: what the body leaves out stays as it is."""
+    services: Services = request.app.state.services
+    Params(request.query_params).check()
+    values = await read_object(request)
+    present = await _present(request)
+    draft, reason = _draft(values, present=present)
+    if values.get("revision", present.revision) != present.revision:
+        raise HTTPException(409, f"The rule was changed meanwhile: revision {present.revision}.")
+    rule = await services.store.update_rule(present.id, draft, change_of(request, reason))
+    services.rules_changed()
+    return JsonResponse(rule_as_json(rule))
+
+
+async def delete_rule(request: Request) -> Response:
+    """DELETE /api/v2/rules/{rule_id}."""
+    services: Services = request.app.state.services
+    params = Params(request.query_params)
+    reason = params.text("change_reason")
+    params.check()
+    await services.store.delete_rule(path_id(request, "rule_id"), change_of(request, reason))
+    services.rules_changed()
+    return deleted()
+
+
+def rule_routes() -> list[BaseRoute]:
+    """The routes of this resource."""
+    return [
+        resource("/api/v2/rules", get=list_rules, post=create_rule),
+        resource("/api/v2/rules/{rule_id}", get=get_rule, put=update_rule, delete=delete_rule),
+    ]
+
+
+def rule_as_json(rule: Rule) -> dict[str, Any]:
+    """A rule as the API shows it."""
+    return msgspec.structs.asdict(rule) | {
+        "created_at": iso_utc(rule.created_at),
+        "updated_at": iso_utc(rule.updated_at),
+    }
+
+
+async def _present(request: Request) -> Rule:
+    services: Services = request.app.state.services
+    rule = await services.store.get_rule(path_id(request, "rule_id"))
+    if rule is None:
+        raise HTTPException(404, "There is no such rule.")
+    return rule
+
+
+def _draft(values: dict[str, Any], *, present: Rule | None) -> tuple[RuleDraft, str | None]:
+    """The rule and the change_reason in a body; every problem of both at once."""
+    problems = reason_problems(values)
+    fields = {k: v for k, v in values.items() if k not in _OURS and k != "change_reason"}
+    try:
+        draft = draft_rule(fields, present=present)
+    except InvalidInput as exc:
+        raise InvalidInput([*exc.problems, *problems]) from exc
+    if problems:
+        raise InvalidInput(problems)
+    return draft, values.get("change_reason")

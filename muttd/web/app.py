@@ -1,0 +1,143 @@
+"""The web side as one ASGI application: routes, and what each error becomes.
+
+    Envelope --> Starlette's router --> Resource (role, CSRF) --> handler --> store
+                      ^ every error comes back here and leaves in the one shape
+
+Plain ASGI, so that the server is replaceable; it needs trio to run under. The websocket
+/api/v2/live is the transport's (muttd/web/live.py).
+"""
+
+from __future__ import annotations
+
+import math
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+
+from muttd.errors import DuplicateRecord, InvalidInput, NoSuchRecord, QueueFull, StoreUnavailable
+from muttd.web.api.alerts import alert_routes
+from muttd.web.api.audit import audit_routes
+from muttd.web.api.config_audit import config_audit_routes
+from muttd.web.api.events import event_routes
+from muttd.web.api.hosts import host_routes
+from muttd.web.api.ingest import ingest_routes
+from muttd.web.api.rules import rule_routes
+from muttd.web.api.status import status_routes
+from muttd.web.api.teams import team_routes
+from muttd.web.auth import CSRF_HEADER, Sessions, TooManyGuesses
+from muttd.web.envelope import Envelope
+from muttd.web.health import health_routes
+from muttd.web.metrics import WebMetrics, metrics_routes
+from muttd.web.pages import page_routes
+from muttd.web.resource import MAY_INGEST, CrossSite, Guarded
+from muttd.web.responses import RETRY_AFTER_S, error_response
+from muttd.web.services import Services
+
+_SENTENCES = {
+    404: "There is nothing at this path.",
+    405: "This path does not know this method.",
+}
+
+
+def create_app(services: Services, sessions: Sessions) -> ASGIApp:
+    """The application.
+
+    Args:
+        services: What the web side may use.
+        sessions: The signed-in browsers; the websocket, which is not ours, looks at them too.
+    """
+    routes: list[BaseRoute] = [
+        *health_routes(),
+        *metrics_routes(),
+        *event_routes(),
+        *audit_routes(),
+        *rule_routes(),
+        *host_routes(),
+        *team_routes(),
+        *config_audit_routes(),
+        *alert_routes(),
+        *status_routes(),
+        *_guarded_ingest(),
+        *page_routes(services, sessions),
+    ]
+    metrics = WebMetrics.register(services.registry, routes)
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(Envelope, metrics=metrics)],
+        exception_handlers={
+            HTTPException: _refused,
+            InvalidInput: _invalid,
+            NoSuchRecord: _no_such_record,
+            DuplicateRecord: _duplicate,
+            StoreUnavailable: _unavailable,
+            TooManyGuesses: _too_many_guesses,
+            CrossSite: _cross_site,
+        },
+    )
+    # A redirect would be built from the Host header, which the client chose.
+    app.router.redirect_slashes = False
+    app.state.services = services
+    app.state.sessions = sessions
+    return app
+
+
+def _guarded_ingest() -> list[BaseRoute]:
+    routes = ingest_routes()
+    for route in routes:
+        if isinstance(route, Route):
+            route.app = Guarded(route.app, allowed=MAY_INGEST)
+    return routes
+
+
+async def _refused(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, HTTPException)
+    # Starlette's own have a bare phrase as their detail; ours have a sentence.
+    message = _SENTENCES[exc.status_code] if _is_bare(exc) else exc.detail
+    return error_response(request, exc.status_code, message, headers=exc.headers)
+
+
+async def _invalid(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, InvalidInput)
+    return error_response(
+        request, 400, str(exc) or "Wrong input.", code="invalid_input", details=exc.problems
+    )
+
+
+async def _no_such_record(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, InvalidInput)
+    return error_response(request, 404, str(exc), details=exc.problems)
+
+
+async def _duplicate(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, InvalidInput)
+    return error_response(request, 409, str(exc), code="duplicate", details=exc.problems)
+
+
+async def _unavailable(request: Request, exc: Exception) -> Response:
+    # Its text may hold a path or a statement; a queue's limit is the client's business.
+    message = str(exc) if isinstance(exc, QueueFull) else "The store does not answer; try again."
+    return error_response(request, 503, message, headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
+async def _too_many_guesses(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, TooManyGuesses)
+    wait_s = str(math.ceil(exc.retry_after_s))
+    return error_response(request, 429, str(exc), headers={"Retry-After": wait_s})
+
+
+async def _cross_site(request: Request, exc: Exception) -> Response:
+    return error_response(
+        request,
+        403,
+        f"A session's request must come from our own pages and carry {CSRF_HEADER}.",
+        code="csrf",
+    )
+
+
+def _is_bare(exc: HTTPException) -> bool:
+    return exc.status_code in _SENTENCES and exc.detail in {"Not Found", "Method Not Allowed"}
