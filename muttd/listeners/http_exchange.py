@@ -1,0 +1,196 @@
+"""One request and its answer, as the ASGI app sees them.
+
+    http.request, ..., http.disconnect          <-- receive()
+    http.response.start, http.response.body ... --> send()
+
+The answer's head is held back until its first part of the body, to go out with it in one piece.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import h11
+import trio
+
+from muttd.listeners.http_answer import REASONS, HttpDate, RefusedRequest, error_answer, log_failure
+from muttd.listeners.http_options import ASGIApp, Message, Outcome, Refusal, Scope
+
+if TYPE_CHECKING:
+    from muttd.listeners.http_connection import HttpConnection
+
+# What a chunk of a chunked body is charged at least. Without it a body of one-octet chunks, within
+# the size limit, costs minutes of parsing.
+CHUNK_COST_OCTETS = 64
+
+_http_date = HttpDate()
+
+
+class Exchange:
+    """One request and its answer.
+
+    Attributes:
+        request: The head that was read.
+        outcome: How the app answered; None until the head of the answer is made.
+    """
+
+    def __init__(self, connection: HttpConnection, request: h11.Request) -> None:
+        self.request = request
+        self.outcome: Outcome | None = None
+        self._connection = connection
+        self._h11 = connection.h11
+        self._start: Message | None = None
+        self._refused: RefusedRequest | None = None
+        self._is_gone = False
+        self._is_body_read = False
+        self._body_cost_octets = 0
+        self._ended: trio.Event | None = None
+
+    async def run(self, app: ASGIApp, scope: Scope) -> None:
+        """Run the app for this request, and answer for it when it does not.
+
+        Raises:
+            RefusedRequest: The body is over a limit or out of its grammar.
+            trio.BrokenResourceError: The peer is gone.
+        """
+        self._check_length()
+        try:
+            await app(scope, self.receive, self.send)
+        except Exception as exc:
+            # The last line: a bug that one request hits must not end the daemon. The peer gets a
+            # 500, the log gets the place in the code, and the loop goes on.
+            self._log_failure(exc, scope)
+        except BaseExceptionGroup as group:
+            # The same, when the app was cancelled and failed at once.
+            cancelled, failures = group.split(trio.Cancelled)
+            self._log_failure(failures or group, scope)
+            if cancelled is not None:
+                raise cancelled from None
+        finally:
+            if self._ended is not None:
+                self._ended.set()
+        if self._refused is not None:
+            raise self._refused
+        if self._is_gone:
+            raise trio.BrokenResourceError
+        if self.outcome is None:
+            self.outcome = Outcome.FAILED
+            answer = error_answer(Refusal.FAILED, self._connection.options, self.request)
+            await self._connection.send_octets(answer)
+
+    def _log_failure(self, exc: BaseException, scope: Scope) -> None:
+        # Of a request that is refused, or whose peer is gone, it is only the aftermath.
+        if self._refused is None and not self._is_gone:
+            log_failure(exc, scope)
+
+    def is_reusable(self) -> bool:
+        """Whether both sides are done and may go on with another request."""
+        return self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE
+
+    def _check_length(self) -> None:
+        """Refuse by Content-Length, before the first octet of the body is read."""
+        limit = self._connection.options.limits.max_body_octets
+        for name, value in self.request.headers:
+            # h11 has checked that there is one, and that it is a number (RFC 9112, 6.3).
+            if name == b"content-length" and int(value) > limit:
+                self._connection.refuse(Refusal.BODY_TOO_LARGE)
+
+    async def receive(self) -> Message:
+        """The app asks for the next part of the body, or, after its end, waits for the end of all.
+
+        A body that is refused looks like a peer that has gone; what the app makes of that is not
+        sent.
+        """
+        if self._is_body_read or self._refused is not None or self._is_gone:
+            await self._wait_ended()
+            return {"type": "http.disconnect"}
+        try:
+            if self._h11.they_are_waiting_for_100_continue and self.outcome is None:
+                go_on = self._h11.send(h11.InformationalResponse(status_code=100, headers=[]))
+                await self._connection.send_octets(go_on)
+            while not (body := self._buffered_body()) and not self._is_body_read:
+                await self._connection.receive_body_octets()
+        except RefusedRequest as exc:
+            self._refused = exc
+            return {"type": "http.disconnect"}
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._is_gone = True
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": body, "more_body": not self._is_body_read}
+
+    async def _wait_ended(self) -> None:
+        is_answered = self.outcome is not None and self._h11.our_state is not h11.SEND_BODY
+        if is_answered or self._refused is not None or self._is_gone:
+            await trio.lowlevel.checkpoint()
+            return
+        if self._ended is None:
+            self._ended = trio.Event()
+        await self._ended.wait()
+
+    def _buffered_body(self) -> bytes:
+        """As much of the body as is here already."""
+        limit = self._connection.options.limits.max_body_octets
+        parts: list[bytes] = []
+        while True:
+            event = self._connection.next_event()
+            if type(event) is not h11.Data:
+                self._is_body_read = event is not h11.NEED_DATA
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+            octets = len(event.data)
+            self._body_cost_octets += max(octets, CHUNK_COST_OCTETS) if event.chunk_end else octets
+            if self._body_cost_octets > limit:
+                self._connection.refuse(Refusal.BODY_TOO_LARGE)
+            parts.append(bytes(event.data))
+
+    async def send(self, message: Message) -> None:
+        """The app answers.
+
+        Raises:
+            OSError: The peer is gone.
+            h11.LocalProtocolError, RuntimeError: No answer of HTTP/1.1; the app's fault.
+        """
+        if self._refused is not None:
+            return
+        if self._is_gone:
+            raise ConnectionResetError("the peer is gone")
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        body, has_more = message.get("body", b""), message.get("more_body", False)
+        octets = b"" if self.outcome is not None else self._head(len(body), has_more=has_more)
+        if self._refused is not None:
+            return
+        if body and self.request.method != b"HEAD":
+            octets += self._h11.send(h11.Data(data=body))
+        if not has_more:
+            octets += self._h11.send(h11.EndOfMessage())
+        try:
+            await self._connection.send_octets(octets)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
+            self._is_gone = True
+            raise ConnectionResetError("the peer is gone") from exc
+
+    def _head(self, body_octets: int, *, has_more: bool) -> bytes:
+        if self._start is None:
+            raise RuntimeError("http.response.body came before http.response.start")
+        status: int = self._start["status"]
+        headers = [(b"date", _http_date.octets()), *self._start.get("headers", ())]
+        has_length = any(name.lower() == b"content-length" for name, _ in headers)
+        if not has_more and not has_length and status not in (204, 304):
+            headers.append((b"content-length", b"%d" % body_octets))
+        if not self._is_body_read:
+            self._skip_body()
+        if not self._is_body_read:
+            # The rest of a body that nobody wants cannot be told from the next request.
+            headers.append((b"connection", b"close"))
+        reason = REASONS.get(status, b"")
+        octets = self._h11.send(h11.Response(status_code=status, headers=headers, reason=reason))
+        self.outcome = Outcome.of(status)
+        return octets
+
+    def _skip_body(self) -> None:
+        """Read past what is here already of a body that the app did not ask for."""
+        try:
+            self._buffered_body()
+        except RefusedRequest as exc:
+            self._refused = exc
