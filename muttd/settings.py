@@ -266,8 +266,12 @@ def declared() -> tuple[Row, ...]:
     return tuple(rows_of(Settings))
 
 
-def load(environ: Mapping[str, str]) -> Settings:
+def load(environ: Mapping[str, str], *, forgive_unknown: bool = False) -> Settings:
     """Make settings of an environment.
+
+    Args:
+        environ: All of it; names that do not begin with MUTTD_ are not ours.
+        forgive_unknown: A client, unlike the daemon, may run beside a newer daemon's settings.
 
     Nothing else is read but the environment given, the files that its ..._FILE names point to,
     and the host's name.
@@ -282,7 +286,8 @@ def load(environ: Mapping[str, str]) -> Settings:
         *parent, field = row.path
         values.setdefault(".".join(parent), {})[field] = reader.value_of(row)
     settings = _assembled(values, reader.sources)
-    reader.refuse_unknown(rows)
+    if not forgive_unknown:
+        reader.refuse_unknown(rows)
     mistakes = reader.mistakes + _contradictions(settings)
     if mistakes:
         raise ConfigError(mistakes)

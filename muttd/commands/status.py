@@ -1,0 +1,104 @@
+"""muttd status: what a person asks first, from GET /api/v2/status.
+
+what is wrong, what comes in, what the queue holds, what the rules did, what went out
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from muttd.commands.client import Client, add_client_options, base_url, find_key
+from muttd.commands.outcome import EX_OK
+from muttd.commands.terminal import Palette, age, table
+from muttd.logs import printable
+
+_LISTENER_COLUMNS = (
+    "name",
+    "address",
+    "received",
+    "queued",
+    "refused",
+    "dropped",
+    "kernel_dropped",
+    "malformed",
+    "connections",
+)
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add this command."""
+    status = commands.add_parser("status", help="rates, depths, losses and deliveries of a daemon")
+    status.add_argument("--json", action="store_true", help="for a machine")
+    add_client_options(status)
+    status.set_defaults(command=show_status)
+
+
+def show_status(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Ask and show."""
+    with Client(base_url(args.url), find_key(args, environ)) as client:
+        status = client.call("GET", "/api/v2/status")
+    if args.json:
+        sys.stdout.write(json.dumps(status, indent=2) + "\n")
+    else:
+        sys.stdout.write(render_status(status, Palette(sys.stdout, environ)))
+    return EX_OK
+
+
+def render_status(status: Mapping[str, Any], palette: Palette) -> str:
+    """The status document as text."""
+    return "\n".join([*_troubles(status, palette), *_pipeline(status, palette)]) + (
+        "\n\n" + _listeners(status)
+    )
+
+
+def _troubles(status: Mapping[str, Any], palette: Palette) -> Iterator[str]:
+    daemon = status["daemon"]
+    state = palette.paint(daemon["state"], "green" if daemon["state"] == "running" else "yellow")
+    yield f"{daemon['name']}  muttd {daemon['version']}  {state} for {age(daemon['uptime_s'])}"
+    for warning in status["warnings"]:
+        yield palette.paint(printable(f"WARNING    {warning}"), "red")
+    for name, dependency in status["dependencies"].items():
+        if not dependency["ok"]:
+            yield palette.paint(printable(f"DOWN       {name}: {dependency['error']}"), "red")
+
+
+def _pipeline(status: Mapping[str, Any], palette: Palette) -> Iterator[str]:
+    rates, queue, rules = status["rates"], status["queue"], status["rules"]
+    yield (
+        f"received   {rates['received_per_s_1m']:.1f}/s over 1 min, "
+        f"{rates['received_per_s_15m']:.1f}/s over 15 min, "
+        f"{rates['received_per_s_1h']:.1f}/s over 1 h"
+    )
+    for name in ("ingest", "alert"):
+        depth = queue[name]
+        oldest = depth["oldest_age_s"]
+        waits = "" if oldest is None else f", the oldest for {age(oldest)}"
+        limit = f" of at most {queue['limit']}" if name == "ingest" else ""
+        yield f"{name:<7}    {depth['items']} waiting{limit}{waits}"
+    counts = status["pipeline"]
+    yield f"rules      {rules['active']} active, revision {rules['revision']}"
+    buried = f"{counts['buried']} buried"
+    yield (
+        f"decided    {counts['matched']} matched, {counts['unmatched']} unmatched, "
+        + (palette.paint(buried, "red") if counts["buried"] else buried)
+    )
+    forwarder = status["forwarder"]
+    where = forwarder["destination"] or "no webhook is set"
+    dead = f"{forwarder['dead']} dead"
+    yield (
+        f"forwarder  {where}: {forwarder['state']}, {forwarder['delivered']} delivered, "
+        f"{forwarder['retried']} retried, "
+        + (palette.paint(dead, "red") if forwarder["dead"] else dead)
+    )
+    if forwarder["last_error"]:
+        yield palette.paint(printable(f"           {forwarder['last_error']}"), "yellow")
+
+
+def _listeners(status: Mapping[str, Any]) -> str:
+    head = [column.upper().replace("_", " ") for column in _LISTENER_COLUMNS]
+    rows = [[one.get(column) for column in _LISTENER_COLUMNS] for one in status["listeners"]]
+    return table(head, rows)

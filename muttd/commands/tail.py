@@ -1,0 +1,75 @@
+"""muttd tail: live events in a terminal, with the filters of the Live page.
+
+Events go to stdout, one a line; remarks (a flood, a lost connection) go to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import trio
+
+from muttd.commands.client import add_client_options, base_url, find_key
+from muttd.commands.live_tail import Tail
+from muttd.commands.outcome import EX_OK
+from muttd.commands.severity import severity_number
+from muttd.commands.terminal import Palette, event_line
+from muttd.event import Transport
+from muttd.logs import printable
+
+_FILTER = ("q", "hostname", "severity", "max_severity", "transport", "rule_id", "team", "matched")
+
+
+class _Enough(Exception):
+    """No error: as many events were shown as --count asks for."""
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add this command."""
+    tail = commands.add_parser("tail", help="follow events live, with the filters of the Live page")
+    tail.add_argument("--q", metavar="TEXT", help="text in the message")
+    tail.add_argument("--host", dest="hostname", help="host name; * and ? are wildcards")
+    tail.add_argument("--severity", type=severity_number, help="exactly this one: 0-7 or a name")
+    tail.add_argument("--max-severity", type=severity_number, help="this one or more severe")
+    tail.add_argument("--transport", choices=[transport.value for transport in Transport])
+    tail.add_argument("--rule", dest="rule_id", type=int, metavar="ID", help="decided by this rule")
+    tail.add_argument("--team", help="of this team")
+    which = tail.add_mutually_exclusive_group()
+    which.add_argument("--matched", action="store_true", default=None, help="only matched events")
+    which.add_argument(
+        "--unmatched", dest="matched", action="store_false", help="only events no rule matched"
+    )
+    tail.add_argument("--count", type=int, metavar="N", help="stop after N events")
+    tail.add_argument("--json", action="store_true", help="one JSON object a line")
+    add_client_options(tail)
+    tail.set_defaults(command=follow_events)
+
+
+def follow_events(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Show events until interrupted, or until --count of them were shown."""
+    palette = Palette(sys.stdout, environ)
+    shown = 0
+
+    def show(event: Mapping[str, Any]) -> None:
+        nonlocal shown
+        line = json.dumps(event) if args.json else event_line(event, palette)
+        sys.stdout.write(f"{line}\n")
+        # Line by line even into a pipe: what is followed live must not wait in a buffer.
+        sys.stdout.flush()
+        shown += 1
+        if shown == args.count:
+            raise _Enough
+
+    def remark(text: str) -> None:
+        sys.stderr.write(f"muttd: {printable(text)}\n")
+
+    wanted = {name: getattr(args, name) for name in _FILTER if getattr(args, name) is not None}
+    tail = Tail(base_url(args.url), find_key(args, environ), wanted, show=show, remark=remark)
+    with suppress(_Enough):
+        trio.run(tail.follow)
+    return EX_OK
