@@ -1,0 +1,289 @@
+"""Keys and sessions: who gets in, how long, and how often one may guess."""
+
+from __future__ import annotations
+
+import pytest
+
+from muttd.errors import ConfigError
+from muttd.web import auth
+from muttd.web.auth import (
+    GUESS_WINDOW_S,
+    GUESSES_PER_WINDOW,
+    MAX_GUESSING_PEERS,
+    SESSION_IDLE_S,
+    SESSION_LIFE_S,
+    ApiKey,
+    KeyRing,
+    Principal,
+    Role,
+    Sessions,
+    TooManyGuesses,
+    authenticate,
+    cookie_header,
+    expired_session_cookie,
+    is_same_origin,
+    session_cookie,
+)
+
+ADMIN = Principal("ops", Role.ADMIN)
+
+
+class Clock:
+    """Seconds that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 50.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def keys(clock: Clock) -> KeyRing:
+    return KeyRing(
+        [
+            ApiKey("ops", Role.ADMIN, "old-secret"),
+            ApiKey("ops", Role.ADMIN, "new-secret"),
+            ApiKey("sender", Role.INGEST, "s3nd"),
+        ],
+        clock=clock,
+    )
+
+
+def test_roles_are_ordered_by_what_they_may() -> None:
+    assert Role.INGEST < Role.VIEWER < Role.OPERATOR < Role.ADMIN
+
+
+def test_two_keys_of_one_name_are_valid_while_they_are_rotated(keys: KeyRing) -> None:
+    assert keys.check("old-secret") == keys.check("new-secret") == ADMIN
+
+
+def test_a_key_has_its_own_role(keys: KeyRing) -> None:
+    assert keys.check("s3nd") == Principal("sender", Role.INGEST)
+
+
+@pytest.mark.parametrize("wrong", ["", "old-secre", "old-secret ", "OLD-SECRET", "\udcff", "\0"])
+def test_a_key_that_is_not_quite_right_is_nobodys(keys: KeyRing, wrong: str) -> None:
+    assert keys.check(wrong) is None
+
+
+def test_an_empty_key_is_refused_at_start() -> None:
+    with pytest.raises(ConfigError, match="'nobody' is empty"):
+        KeyRing([ApiKey("nobody", Role.ADMIN, "")])
+
+
+def test_no_secret_is_in_a_repr_or_in_the_ring() -> None:
+    key = ApiKey("ops", Role.ADMIN, "hunter2")
+    ring = KeyRing([key])
+    assert ring.check("hunter2") == ADMIN
+    assert "hunter2" not in repr(key)
+    assert "hunter2" not in repr(vars(ring))
+
+
+def test_every_key_is_compared_whichever_one_is_right(
+    keys: KeyRing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = []
+
+    def compare(a: bytes, b: bytes) -> bool:
+        compared.append(a)
+        return a == b
+
+    monkeypatch.setattr("muttd.web.auth.hmac.compare_digest", compare)
+    for secret in ("old-secret", "s3nd", "wrong"):
+        compared.clear()
+        keys.check(secret)
+        assert len(compared) == 3
+
+
+def guess(keys: KeyRing, count: int, peer: str = "192.0.2.1", stem: str = "guess") -> None:
+    for n in range(count):
+        assert keys.check(f"{stem}{n}", peer=peer) is None
+
+
+def test_too_many_different_wrong_keys_lock_the_peer_out_even_with_the_right_one(
+    keys: KeyRing, clock: Clock
+) -> None:
+    guess(keys, GUESSES_PER_WINDOW)
+    clock.now += 10
+    with pytest.raises(TooManyGuesses) as caught:
+        keys.check("s3nd", peer="192.0.2.1")
+    assert caught.value.retry_after_s == GUESS_WINDOW_S - 10
+
+
+def test_another_peer_is_not_locked_out(keys: KeyRing) -> None:
+    guess(keys, GUESSES_PER_WINDOW)
+    assert keys.check("s3nd", peer="192.0.2.2") is not None
+
+
+def test_a_locked_out_peer_may_try_again_after_the_window(keys: KeyRing, clock: Clock) -> None:
+    guess(keys, GUESSES_PER_WINDOW)
+    clock.now += GUESS_WINDOW_S
+    assert keys.check("s3nd", peer="192.0.2.1") is not None
+
+
+def test_the_window_slides(keys: KeyRing, clock: Clock) -> None:
+    guess(keys, GUESSES_PER_WINDOW - 1)
+    clock.now += GUESS_WINDOW_S / 2
+    guess(keys, 1, stem="late")
+    clock.now += GUESS_WINDOW_S / 2
+    guess(keys, GUESSES_PER_WINDOW - 1, stem="next")
+    with pytest.raises(TooManyGuesses):
+        keys.check("s3nd", peer="192.0.2.1")
+
+
+def test_the_same_wrong_key_again_is_no_new_guess(keys: KeyRing) -> None:
+    for _ in range(10 * GUESSES_PER_WINDOW):
+        assert keys.check("stale", peer="192.0.2.1") is None
+    assert keys.check("s3nd", peer="192.0.2.1") is not None
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("2001:db8::1", "2001:db8::ffff:2"), ("::ffff:192.0.2.1", "192.0.2.1"), ("", "")],
+)
+def test_addresses_of_one_host_share_their_guesses(keys: KeyRing, one: str, other: str) -> None:
+    guess(keys, GUESSES_PER_WINDOW, peer=one)
+    with pytest.raises(TooManyGuesses):
+        keys.check("s3nd", peer=other)
+
+
+def test_the_next_ipv6_network_has_its_own(keys: KeyRing) -> None:
+    guess(keys, GUESSES_PER_WINDOW, peer="2001:db8::1")
+    assert keys.check("s3nd", peer="2001:db8:0:1::1") is not None
+
+
+def test_guessing_peers_take_bounded_memory(keys: KeyRing) -> None:
+    guess(keys, GUESSES_PER_WINDOW, peer="192.0.2.1")
+    for n in range(MAX_GUESSING_PEERS):
+        keys.check("wrong", peer=f"peer-{n}")
+    # The oldest was forgotten; the newest are not.
+    assert keys.check("s3nd", peer="192.0.2.1") is not None
+
+
+@pytest.fixture
+def sessions(clock: Clock) -> Sessions:
+    return Sessions(clock=clock)
+
+
+def test_a_session_gives_back_its_principal(sessions: Sessions) -> None:
+    token, _ = sessions.open(ADMIN)
+    assert sessions.principal(f"theme=dark; muttd_session={token}") == ADMIN
+
+
+@pytest.mark.parametrize(
+    "cookies", ["", "muttd_session=", "muttd_session=x", "muttd_session", "=", ";;", "\udcff=1"]
+)
+def test_no_session_is_nobody(sessions: Sessions, cookies: str) -> None:
+    sessions.open(ADMIN)
+    assert sessions.principal(cookies) is None
+    assert sessions.csrf_token(cookies) is None
+    assert not sessions.check_csrf(cookies, "")
+    sessions.close(cookies)
+
+
+def test_a_planted_second_cookie_does_not_hide_the_session(sessions: Sessions) -> None:
+    token, _ = sessions.open(ADMIN)
+    assert sessions.principal(f"muttd_session=planted; muttd_session={token}") == ADMIN
+
+
+def test_tokens_have_256_bits_and_are_kept_hashed(sessions: Sessions) -> None:
+    token, csrf_token = sessions.open(ADMIN)
+    assert len(token) == 43
+    assert token not in repr(vars(sessions))
+    assert csrf_token not in repr(vars(sessions))
+
+
+def test_an_idle_session_ends(sessions: Sessions, clock: Clock) -> None:
+    token, _ = sessions.open(ADMIN)
+    clock.now += SESSION_IDLE_S
+    assert sessions.principal(f"muttd_session={token}") is None
+
+
+def test_a_busy_session_ends_too_in_the_end(sessions: Sessions, clock: Clock) -> None:
+    token, _ = sessions.open(ADMIN)
+    for _ in range(int(SESSION_LIFE_S // 3600) - 1):
+        clock.now += 3600
+        assert sessions.principal(f"muttd_session={token}") == ADMIN
+    clock.now += 3600
+    assert sessions.principal(f"muttd_session={token}") is None
+
+
+def test_a_closed_session_is_nobodys(sessions: Sessions) -> None:
+    token, _ = sessions.open(ADMIN)
+    sessions.close(f"muttd_session={token}")
+    assert sessions.principal(f"muttd_session={token}") is None
+
+
+def test_the_csrf_token_belongs_to_one_session(sessions: Sessions) -> None:
+    token, csrf_token = sessions.open(ADMIN)
+    other, other_csrf_token = sessions.open(ADMIN)
+    assert csrf_token != other_csrf_token
+    assert sessions.csrf_token(f"muttd_session={token}") == csrf_token
+    assert sessions.check_csrf(f"muttd_session={token}", csrf_token)
+    assert not sessions.check_csrf(f"muttd_session={other}", csrf_token)
+    assert not sessions.check_csrf(f"muttd_session={token}", "")
+
+
+def test_sessions_take_bounded_memory(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "MAX_SESSIONS", 3)
+    first, *_, last = [sessions.open(ADMIN)[0] for _ in range(4)]
+    assert sessions.principal(f"muttd_session={first}") is None
+    assert sessions.principal(f"muttd_session={last}") == ADMIN
+
+
+def test_a_key_decides_alone_even_beside_a_valid_session(keys: KeyRing, sessions: Sessions) -> None:
+    token, _ = sessions.open(ADMIN)
+    cookie = (b"cookie", f"muttd_session={token}".encode())
+    assert authenticate([cookie], keys, sessions) == ADMIN
+    assert authenticate([(b"x-api-key", b"wrong"), cookie], keys, sessions) is None
+    assert authenticate([(b"X-Api-Key", b"s3nd"), cookie], keys, sessions) == Principal(
+        "sender", Role.INGEST
+    )
+
+
+def test_a_request_without_any_credential_is_nobody(keys: KeyRing, sessions: Sessions) -> None:
+    assert authenticate([(b"x-api-key", b"\xff\xfe")], keys, sessions) is None
+    assert authenticate([], keys, sessions) is None
+
+
+def test_several_cookie_headers_are_one() -> None:
+    assert cookie_header([(b"Cookie", b"a=1"), (b"x", b"y"), (b"cookie", b"b=2")]) == "a=1; b=2"
+
+
+def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites() -> None:
+    cookie = session_cookie("token", secure=False)
+    assert cookie == "muttd_session=token; Path=/; HttpOnly; SameSite=Strict"
+    assert session_cookie("token", secure=True) == f"{cookie}; Secure"
+    assert expired_session_cookie(secure=True).endswith("; Secure; Max-Age=0")
+
+
+@pytest.mark.parametrize(
+    ("headers", "same"),
+    [
+        ({}, True),
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({"Sec-Fetch-Site": "none"}, True),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "http://mutt.example"}, False),
+        ({"Origin": "http://mutt.example"}, True),
+        ({"Origin": "https://MUTT.example"}, True),
+        ({"Origin": "http://mutt.example.evil"}, False),
+        ({"Origin": "http://evil.example"}, False),
+        ({"Origin": "null"}, False),
+        ({"Origin": ""}, False),
+    ],
+)
+def test_only_our_own_pages_are_of_the_same_origin(headers: dict[str, str], same: bool) -> None:
+    raw = [(b"host", b"mutt.example")]
+    raw += [(name.encode(), value.encode()) for name, value in headers.items()]
+    assert is_same_origin(raw) is same
+    if "Origin" in headers:
+        # Without a Host nothing is of our origin.
+        assert is_same_origin(raw[1:]) is ("Sec-Fetch-Site" in headers and same)
