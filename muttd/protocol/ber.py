@@ -131,6 +131,8 @@ def read_integer(octets: bytes, at: int, end: int) -> tuple[int, int]:
     start = at + 2
     if start < end and octets[at] == INTEGER:
         length = octets[at + 1]
+        if length == 1 and octets[start] < 0x80:
+            return octets[start], start + 1
         if 0 < length <= MAX_INTEGER_OCTETS and start + length <= end:
             return int.from_bytes(octets[start : start + length], signed=True), start + length
     start, stop = read_element(octets, at, end, INTEGER)

@@ -47,6 +47,7 @@ MAX_MESSAGE_OCTETS = 65_536
 _GENERIC_TRAP_OIDS = tuple(f"{SNMP_TRAPS}.{generic + 1}" for generic in range(6))
 ENTERPRISE_SPECIFIC = 6
 
+_NO_ERROR = b"\x02\x01\x00\x02\x01\x00"
 _NO_ADDRESS = "0.0.0.0"
 
 
@@ -163,10 +164,13 @@ _Head = tuple[Version, bytes, Pdu]
 
 def _parse_trap_v2(octets: bytes, at: int, end: int, head: _Head) -> Notification:
     # SNMPv2-Trap-PDU and InformRequest-PDU are alike (RFC 3416, 3); error-status and error-index
-    # mean nothing in them.
+    # mean nothing in them, and are 0 and 0 but for agents that say something else.
     request_id, at = read_integer(octets, at, end)
-    _, at = read_integer(octets, at, end)
-    _, at = read_integer(octets, at, end)
+    if at + 6 <= end and octets.startswith(_NO_ERROR, at):
+        at += 6
+    else:
+        _, at = read_integer(octets, at, end)
+        _, at = read_integer(octets, at, end)
     start, stop = read_element(octets, at, end, SEQUENCE)
     varbinds, about = read_varbinds(octets, start, stop)
     trap_oid = about.get(SNMP_TRAP_OID)

@@ -76,6 +76,9 @@ class WireVarbind(NamedTuple):
     value: Value
 
 
+_new_tuple = tuple.__new__
+
+
 def read_varbinds(octets: bytes, at: int, end: int) -> tuple[list[WireVarbind], dict[str, Value]]:
     """Read the varbinds of octets[at:end], the content of variable-bindings.
 
@@ -127,7 +130,8 @@ def read_varbinds(octets: bytes, at: int, end: int) -> tuple[list[WireVarbind], 
 
         if name in ABOUT:
             about.setdefault(ABOUT[name], value)
-        varbinds.append(WireVarbind(name, syntax, value))
+        # WireVarbind(...), without the call of a function in Python that this would be.
+        varbinds.append(_new_tuple(WireVarbind, (name, syntax, value)))
         if len(varbinds) > MAX_VARBINDS:
             raise MalformedTrap("more than 256 varbinds", at=stop, source="RFC 3416, 3")
     return varbinds, about
@@ -166,6 +170,8 @@ def _read_unsigned64(content: bytes) -> int | bytes:
 
 
 def _read_integer(content: bytes) -> int | bytes:
+    if len(content) == 1 and content[0] < 0x80:
+        return content[0]
     if 0 < len(content) <= MAX_INTEGER_OCTETS:
         return int.from_bytes(content, signed=True)
     return content
