@@ -1,0 +1,357 @@
+// The Live page: stream, pause, gap filling, keyboard, detail.
+//
+//   websocket --events--> running: rows        paused: counted, the newest kept
+//   GET /api/v2/events?after= fills what a pause, a lost connection or a changed filter left out
+//
+// Gap filling asks from some seconds before the last event seen: events of two listeners may reach
+// the store in another order than the screen, and rows take the same event twice without harm.
+
+import { api, query } from "./api.js";
+import { byId, el, isDialogOpen, isTyping } from "./dom.js";
+import { EventDetail } from "./event_detail.js";
+import { EventRows, MAX_ROWS } from "./event_rows.js";
+import { count, duration, rate } from "./format.js";
+import { LiveFilter } from "./live_filter.js";
+import { LiveSocket } from "./live_socket.js";
+import { firstSteps, nothingMatches } from "./live_empty.js";
+
+const FIRST_FILL = 100;
+const PAGE = 200;
+const OVERLAP_MS = 5000;
+// Time for what was on its way through the queue, when we looked first, to reach the store.
+const SECOND_LOOK_MS = 2000;
+const PENDING_CHECK_MS = 5000;
+const TOP_PX = 8;
+
+class LivePage {
+  constructor() {
+    this.rows = new EventRows(byId("rows"), (newest) => this.#drawn(newest));
+    this.detail = new EventDetail(byId("detail"), {
+      onClose: () => this.#detailClosed(),
+      mayChange: ["operator", "admin"].includes(document.body.dataset.role),
+    });
+    this.filter = new LiveFilter(() => this.#filterChanged());
+    this.socket = new LiveSocket({
+      onOpen: () => this.#opened(),
+      onMessage: (message) => this.#received(message),
+      onState: (state, wait_ms) => this.#connection(state, wait_ms),
+    });
+    this.stream = byId("stream");
+    this.pausedBy = null; // null, "button", "scroll" or "reading"
+    this.held = [];
+    this.heldCount = 0;
+    this.isServerPaused = false;
+    this.generation = 0;
+    this.isFilling = true;
+    this.hasConnected = false;
+    this.clockSkew_ms = null;
+    this.sampledUntil = 0;
+    this.status = null;
+    this.connectionState = "connecting";
+    this.#listen();
+    this.#fill();
+    this.socket.connect();
+    setInterval(() => this.#checkPending(), PENDING_CHECK_MS);
+    const wanted = new URLSearchParams(location.search).get("event");
+    if (wanted) this.#open(wanted, null);
+  }
+
+  #listen() {
+    byId("pause").addEventListener("click", () => this.#togglePause());
+    byId("pill").addEventListener("click", () => this.#resumeAtTop());
+    this.stream.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    byId("rows").addEventListener("click", (event) => {
+      const row = event.target.closest(".event-row");
+      // A person who marks text does not ask for the detail.
+      if (row !== null && getSelection().isCollapsed) this.#openRow(row);
+    });
+    document.addEventListener("keydown", (event) => this.#key(event));
+    document.addEventListener("muttd-status", (event) => {
+      this.status = event.detail;
+      this.#showEmpty();
+    });
+  }
+
+  // ---- what the daemon says --------------------------------------------------------------
+
+  #opened() {
+    this.isServerPaused = false;
+    this.socket.mayBeSilent = false;
+    this.socket.send({ type: "filter", filter: this.filter.forSocket });
+    if (this.hasConnected && this.pausedBy === null) this.#catchUp();
+    this.hasConnected = true;
+  }
+
+  #received(message) {
+    if (message.type === "events") this.#events(message.events, message.sampled);
+    else if (message.type === "decisions") this.#decisions(message.decisions);
+    else if (message.type === "stats") this.#stats(message);
+    else if (message.type === "hello") this.clockSkew_ms = Date.now() - Date.parse(message.now);
+    else if (message.type === "error") this.#note(message.message);
+  }
+
+  #events(events, sampled) {
+    if (sampled > 1) {
+      this.sampledUntil = performance.now() + 3000;
+      byId("sampled").textContent = `showing 1 in ${count(sampled)}`;
+      byId("sampled").hidden = false;
+    }
+    // Until the new filter's first answer is here, these may still be the old filter's.
+    if (this.isFilling) return;
+    if (this.pausedBy === null) {
+      this.rows.add(events);
+      return;
+    }
+    this.heldCount += events.length * Math.max(1, sampled);
+    this.held.push(...events);
+    if (this.held.length > MAX_ROWS) {
+      // More than the screen can take up again: spare the daemon the work and look it up later.
+      this.held = [];
+      this.isServerPaused = true;
+      this.socket.mayBeSilent = true;
+      this.socket.send({ type: "pause" });
+    }
+    this.#showPill();
+  }
+
+  #decisions(decisions) {
+    for (const decision of decisions) {
+      if (!this.rows.decide(decision)) {
+        const held = this.held.find((event) => event.event_id === decision.event_id);
+        if (held !== undefined) Object.assign(held, decision, { pending: false });
+      }
+      if (decision.event_id === this.detail.eventId) this.detail.refresh();
+    }
+  }
+
+  #stats(stats) {
+    byId("rate").textContent = rate(stats.received_per_s);
+    this.clockSkew_ms = Date.now() - Date.parse(stats.now);
+    byId("sampled").hidden = performance.now() > this.sampledUntil;
+    const missed = byId("missed");
+    missed.hidden = !stats.missed;
+    missed.textContent = `${count(stats.missed)} not shown: this browser was too slow`;
+  }
+
+  #connection(state, wait_ms) {
+    this.connectionState = state;
+    this.#note(state === "lost" ? `No connection. Next attempt in ${Math.max(1, Math.round(wait_ms / 1000))} s; nothing is lost meanwhile.` : "");
+    if (state !== "live") byId("rate").textContent = "–";
+    this.#showConnection();
+  }
+
+  // ---- filling ---------------------------------------------------------------------------
+
+  async #fill() {
+    this.generation += 1;
+    const generation = this.generation;
+    this.isFilling = true;
+    this.rows.clear();
+    this.held = [];
+    this.heldCount = 0;
+    this.#showPill();
+    this.#showEmpty();
+    try {
+      const { events } = await api(`/api/v2/events${query({ ...this.filter.values, limit: FIRST_FILL })}`);
+      if (generation !== this.generation) return;
+      this.isFilling = false;
+      this.rows.add(events);
+      this.#showEmpty();
+      this.#catchUp();
+    } catch (error) {
+      if (generation !== this.generation) return;
+      // The stream may go on without the past.
+      this.isFilling = false;
+      this.#showFailure(error);
+    }
+  }
+
+  /** Fetch what came since the newest row, now and once more a little later. */
+  async #catchUp() {
+    const generation = this.generation;
+    const after = idBefore(this.rows.newestId, OVERLAP_MS);
+    await this.#fetchAfter(after, generation);
+    setTimeout(() => this.#fetchAfter(after, generation), SECOND_LOOK_MS);
+  }
+
+  async #fetchAfter(after, generation) {
+    let cursor = null;
+    let fetched = 0;
+    try {
+      do {
+        const page = await api(`/api/v2/events${query({ ...this.filter.values, after, limit: PAGE, cursor })}`);
+        if (generation !== this.generation) return;
+        fetched += page.events.length;
+        if (this.pausedBy === null) this.rows.add(page.events);
+        cursor = page.next_cursor;
+      } while (cursor && fetched < MAX_ROWS);
+    } catch (error) {
+      if (generation === this.generation) this.#note(`Some events may be missing here: ${error.message}`);
+    }
+  }
+
+  // A decision may get lost on its way to a slow browser. The store knows it.
+  #checkPending() {
+    const oldest = this.rows.oldestPendingAt();
+    if (oldest === null || this.pausedBy !== null || this.connectionState !== "live") return;
+    const age_ms = Date.now() - (this.clockSkew_ms ?? 0) - oldest.getTime();
+    if (age_ms > PENDING_CHECK_MS) this.#fetchAfter(idAt(oldest.getTime() - 1), this.generation);
+  }
+
+  #filterChanged() {
+    this.socket.send({ type: "filter", filter: this.filter.forSocket });
+    if (this.pausedBy !== null) this.#unpause();
+    this.stream.scrollTop = 0;
+    this.#fill();
+  }
+
+  // ---- pausing ---------------------------------------------------------------------------
+
+  #pause(by) {
+    if (this.pausedBy === "button" || this.pausedBy === by) return;
+    this.pausedBy = by;
+    this.#showPill();
+    this.#showConnection();
+  }
+
+  #unpause() {
+    this.pausedBy = null;
+    const held = this.held;
+    this.held = [];
+    this.heldCount = 0;
+    this.rows.add(held);
+    if (this.isServerPaused) {
+      this.isServerPaused = false;
+      this.socket.mayBeSilent = false;
+      this.socket.heardAt = performance.now();
+      this.socket.send({ type: "resume" });
+    }
+    this.#catchUp();
+    this.#showPill();
+    this.#showConnection();
+  }
+
+  #togglePause() {
+    if (this.pausedBy === null) this.#pause("button");
+    else this.#resumeAtTop();
+  }
+
+  #resumeAtTop() {
+    this.stream.scrollTop = 0;
+    if (this.detail.isOpen && window.matchMedia("(max-width: 760px)").matches) this.detail.close();
+    if (this.pausedBy !== null) this.#unpause();
+  }
+
+  #scrolled() {
+    const isAway = this.stream.scrollTop > TOP_PX;
+    if (isAway && this.pausedBy === null) this.#pause("scroll");
+    else if (!isAway && this.pausedBy === "scroll") this.#unpause();
+  }
+
+  // ---- keyboard and detail ---------------------------------------------------------------
+
+  #key(event) {
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTyping(event) || isDialogOpen()) return;
+    const isOnControl = event.target.closest("a, button, summary") !== null;
+    if (event.key === " " && !isOnControl) this.#togglePause();
+    else if (event.key === "j") this.#move(1);
+    else if (event.key === "k") this.#move(-1);
+    else if (event.key === "Enter" && !isOnControl && this.rows.current !== null) this.#openRow(this.rows.current);
+    else if (event.key === "Home" && !this.detail.panel.contains(event.target)) this.#resumeAtTop();
+    else if (event.key === "Escape" && this.detail.isOpen) this.detail.close();
+    else return;
+    event.preventDefault();
+  }
+
+  #move(step) {
+    const current = this.rows.current;
+    const row = current === null ? byId("rows").firstElementChild : step > 0 ? current.nextElementSibling : current.previousElementSibling;
+    if (row === null) return;
+    if (this.pausedBy === null || this.pausedBy === "scroll") this.#pause("reading");
+    this.rows.select(row);
+    row.scrollIntoView({ block: "nearest" });
+    if (this.detail.isOpen) this.#open(row.dataset.id, this.rows.eventOf(row), false);
+    else row.focus({ preventScroll: true });
+  }
+
+  #openRow(row) {
+    if (this.pausedBy === null || this.pausedBy === "scroll") this.#pause("reading");
+    this.rows.select(row);
+    this.#open(row.dataset.id, this.rows.eventOf(row));
+  }
+
+  #open(eventId, known, takeFocus = true) {
+    this.detail.open(eventId, known, takeFocus);
+    history.replaceState(null, "", location.pathname + query({ ...this.filter.values, event: eventId }));
+  }
+
+  #detailClosed() {
+    history.replaceState(null, "", location.pathname + query(this.filter.values));
+    (this.rows.current ?? this.stream).focus({ preventScroll: true });
+    if (this.pausedBy !== "reading") return;
+    if (this.stream.scrollTop > TOP_PX) this.pausedBy = "scroll";
+    else this.#unpause();
+  }
+
+  // ---- what the page shows ---------------------------------------------------------------
+
+  #drawn(newest) {
+    this.#showEmpty();
+    if (newest === null || this.clockSkew_ms === null) return;
+    const lag_ms = Date.now() - this.clockSkew_ms - Date.parse(newest.received_at);
+    // An old event from a filled gap says nothing about the lag now.
+    if (lag_ms < 60_000) byId("lag").textContent = duration(Math.max(0, lag_ms) / 1000);
+  }
+
+  #showConnection() {
+    const isPaused = this.pausedBy !== null && this.connectionState === "live";
+    const texts = { connecting: "Connecting", live: "Live", lost: "Disconnected" };
+    const connection = byId("connection");
+    connection.dataset.state = isPaused ? "paused" : this.connectionState;
+    const text = isPaused ? "Paused" : texts[this.connectionState];
+    // A live region speaks when its text is set, even to what it was.
+    if (byId("connection-text").textContent !== text) byId("connection-text").textContent = text;
+    const pause = byId("pause");
+    pause.textContent = this.pausedBy === null ? "Pause" : "Resume";
+    pause.setAttribute("aria-pressed", String(this.pausedBy !== null));
+  }
+
+  #showPill() {
+    const pill = byId("pill");
+    pill.hidden = this.pausedBy === null || (this.heldCount === 0 && !this.isServerPaused);
+    pill.textContent = this.isServerPaused ? `${count(MAX_ROWS)}+ new` : `${count(this.heldCount)} new`;
+  }
+
+  #showEmpty() {
+    const hasRows = this.rows.order.length > 0;
+    const empty = byId("empty");
+    byId("events").hidden = !hasRows;
+    empty.hidden = hasRows;
+    if (hasRows || this.rows.waiting.size > 0) return;
+    if (this.isFilling) empty.replaceChildren(el("p", { class: "muted", text: "Loading the latest events…" }));
+    else if (this.filter.isEmpty) empty.replaceChildren(...firstSteps(this.status));
+    else empty.replaceChildren(...nothingMatches(() => this.filter.clear()));
+  }
+
+  #showFailure(error) {
+    const again = el("button", { class: "button", type: "button", text: "Try again", on: { click: () => this.#fill() } });
+    byId("empty").replaceChildren(el("div", { class: "notice error", role: "alert" }, el("p", { text: `The stored events could not be read: ${error.message}` }), again));
+  }
+
+  #note(text) {
+    byId("stream-note").textContent = text;
+  }
+}
+
+/** The lowest event_id of a moment: UUIDv7 begins with its time in milliseconds. */
+function idAt(moment_ms) {
+  const digits = Math.max(0, moment_ms).toString(16).padStart(12, "0");
+  return `${digits.slice(0, 8)}-${digits.slice(8)}-7000-8000-000000000000`;
+}
+
+function idBefore(eventId, margin_ms) {
+  if (eventId === null) return null;
+  return idAt(parseInt(eventId.slice(0, 8) + eventId.slice(9, 13), 16) - margin_ms);
+}
+
+new LivePage();
