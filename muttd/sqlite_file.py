@@ -242,6 +242,7 @@ class SqliteFile:
     def _connect_reader(self) -> sqlite3.Connection:
         connection = self._connect()
         connection.execute("PRAGMA query_only = ON")
+        connection.create_function("folded_contains", 2, _folded_contains, deterministic=True)
         return connection
 
     def prepare(self, migrations: Path) -> None:
@@ -265,6 +266,11 @@ class SqliteFile:
         """Close every connection; the last one folds the write-ahead log into the file. Blocks."""
         for connection in (*self._readers, self._writer):
             connection.close()
+
+
+def _folded_contains(text: str | None, folded: str) -> bool:
+    # SQL: folded_contains(text, folded). SQLite's own lower() knows ASCII only.
+    return text is not None and folded in text.casefold()
 
 
 def _migrations_in(directory: Path) -> list[tuple[int, str, str]]:

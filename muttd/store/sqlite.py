@@ -1,0 +1,65 @@
+"""The embedded store: one SQLite file.
+
+    <state directory>/store.db     sql/sqlite/store
+
+    sqlite_events   sqlite_alerts   sqlite_rules   sqlite_hosts   sqlite_changes
+         |               |               '--------------+--------------'
+         '---- record ---'                   config_audit_log, rule_book.revision
+
+Unlike the queue it may be opened by several processes at once (a command line tool beside the
+daemon); SQLite's own locks order their transactions.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from muttd.decision import Alert, AlertState, Decided
+from muttd.sqlite_file import SqliteFile, find_sql_dir, open_sqlite
+from muttd.store.sqlite_alerts import SqliteAlerts, insert_alerts
+from muttd.store.sqlite_changes import SqliteChanges
+from muttd.store.sqlite_events import SqliteEvents, insert_decided
+from muttd.store.sqlite_hosts import SqliteHosts
+from muttd.store.sqlite_rules import SqliteRules
+
+
+class SqliteStore(SqliteEvents, SqliteAlerts, SqliteRules, SqliteHosts, SqliteChanges):
+    """Store, in a SQLite file. Made by open_store."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+
+    async def record(
+        self, decided: Sequence[Decided], alerts: Sequence[Alert], alert_state: AlertState
+    ) -> None:
+        """Write audit rows, history rows and alerts in one transaction."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            insert_decided(connection, decided)
+            insert_alerts(connection, alerts, alert_state)
+
+        await self._file.write(work)
+
+    async def ping(self) -> None:
+        """Return when the file can take a write."""
+        await self._file.ping()
+
+
+@asynccontextmanager
+async def open_store(path: Path, *, sql_dir: Path | None = None) -> AsyncIterator[SqliteStore]:
+    """Open the embedded store.
+
+    Args:
+        path: store.db; its directory exists.
+        sql_dir: The migrations, when they are not where find_sql_dir() looks.
+
+    Raises:
+        StoreRefused: It is damaged, newer than this program, or no store of ours.
+        StoreUnavailable: The disk is full, or another process holds the file.
+    """
+    migrations = (sql_dir or find_sql_dir()) / "sqlite" / "store"
+    async with open_sqlite(path, migrations) as file:
+        yield SqliteStore(file)

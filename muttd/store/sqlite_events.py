@@ -1,0 +1,244 @@
+"""Events in the embedded store: event_audit_log (matched) and event_history (unmatched).
+
+    record   one INSERT per row, prepared once, many in a transaction; what is there stays
+    search   ids first (a merge of both tables, newest first), then the rows of those ids
+
+event_id is a UUIDv7, so its order is the order of receipt, and both tables have it as their key.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+
+from muttd.decision import Decided, Decision, Environment, Handling
+from muttd.errors import InvalidInput
+from muttd.event import decode_events, encode_events
+from muttd.sqlite_file import ReadTooLong, SqliteFile, to_microseconds
+from muttd.store.contract import EventQuery, Page, Window
+from muttd.store.sqlite_search import Where, decode_cursor, encode_cursor, offset_of
+
+_AUDIT = "event_audit_log"
+_HISTORY = "event_history"
+
+# An event that was unmatched when it was first recorded and comes again after a rule was changed
+# stays what it was: hence the look into the other table.
+_INSERT_AUDIT = f"""
+    INSERT OR IGNORE INTO {_AUDIT}
+        (event_id, received_at, hostname, severity, transport, trap_oid, environment, message,
+         event, rule_id, rule_name, rule_revision, handling, team)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14
+    WHERE NOT EXISTS (SELECT 1 FROM {_HISTORY} WHERE event_id = ?1)
+"""
+_INSERT_HISTORY = f"""
+    INSERT OR IGNORE INTO {_HISTORY}
+        (event_id, received_at, hostname, severity, transport, trap_oid, environment, message,
+         event)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9
+    WHERE NOT EXISTS (SELECT 1 FROM {_AUDIT} WHERE event_id = ?1)
+"""
+_ADD_TO_COUNT = "UPDATE row_counts SET row_count = row_count + ? WHERE table_name = ?"
+
+# Rows deleted in one transaction by retention: some ten milliseconds in which nobody else writes.
+_EXPIRED_AT_ONCE = 1000
+
+
+def _searched_columns(decided: Decided) -> tuple[object, ...]:
+    event = decided.event
+    return (
+        event.event_id,
+        to_microseconds(event.received_at),
+        event.hostname,
+        event.severity,
+        event.transport,
+        event.trap_oid,
+        decided.decision.environment,
+        event.message,
+        encode_events([event]),
+    )
+
+
+def _decision_columns(decision: Decision) -> tuple[object, ...]:
+    return (
+        decision.rule_id,
+        decision.rule_name,
+        decision.rule_revision,
+        decision.handling,
+        decision.team,
+    )
+
+
+def insert_decided(connection: sqlite3.Connection, decided: Sequence[Decided]) -> None:
+    """Insert audit rows and history rows; those that are there already stay as they are."""
+    matched = [
+        _searched_columns(d) + _decision_columns(d.decision) for d in decided if d.decision.matched
+    ]
+    unmatched = [_searched_columns(d) for d in decided if not d.decision.matched]
+    for table, statement, rows in (
+        (_AUDIT, _INSERT_AUDIT, matched),
+        (_HISTORY, _INSERT_HISTORY, unmatched),
+    ):
+        if rows:
+            before = connection.total_changes
+            connection.executemany(statement, rows)
+            connection.execute(_ADD_TO_COUNT, (connection.total_changes - before, table))
+
+
+def _conditions(query: EventQuery, table: str) -> Where:
+    where = Where()
+    where.contains(["message"], query.q)
+    where.host("hostname", query.hostname)
+    where.equal("severity", query.severity)
+    if query.max_severity is not None:
+        where.add("severity <= ?", min(query.max_severity, 7))
+    where.equal("transport", query.transport)
+    where.oid("trap_oid", query.trap_oid)
+    if table == _AUDIT:
+        where.equal("rule_id", query.rule_id)
+        where.equal("team", query.team)
+    if query.after_id is not None:
+        where.add("event_id > ?", query.after_id)
+    _add_times(where, query, table)
+    return where
+
+
+def _add_times(where: Where, query: EventQuery, table: str) -> None:
+    # The index by time gives the first and the last id of the range, and the key is walked
+    # between them: sorting a million rows of a wide range by id would cost seconds. The unary
+    # plus keeps the planner from doing just that.
+    times = Where()
+    if query.start is not None:
+        times.add("received_at >= ?", to_microseconds(query.start))
+    if query.end is not None:
+        times.add("received_at < ?", to_microseconds(query.end))
+    if times:
+        for function, comparison in (("min", ">="), ("max", "<=")):
+            where.add(
+                f"event_id {comparison} (SELECT {function}(event_id) FROM {table} WHERE {times})",
+                *times.parameters,
+            )
+        where.add(str(times).replace("received_at", "+received_at"), *times.parameters)
+
+
+def _tables(query: EventQuery) -> list[str]:
+    only_matched = query.matched is True or query.rule_id is not None or query.team is not None
+    tables = [] if query.matched is False else [_AUDIT]
+    return tables if only_matched else [*tables, _HISTORY]
+
+
+def _count(connection: sqlite3.Connection, table: str, where: Where) -> int:
+    if not where:
+        statement, parameters = "SELECT row_count FROM row_counts WHERE table_name = ?", [table]
+    else:
+        statement, parameters = f"SELECT count(*) FROM {table} WHERE {where}", where.parameters
+    return int(connection.execute(statement, parameters).fetchone()[0])
+
+
+def _ids(
+    connection: sqlite3.Connection, parts: Sequence[tuple[str, Where]], limit: int, offset: int
+) -> list[str]:
+    # Ordered by their keys, the tables are merged as they are read; nothing is sorted.
+    statement = " UNION ALL ".join(
+        f"SELECT event_id FROM {table} WHERE {where}" for table, where in parts
+    )
+    parameters = [parameter for _, where in parts for parameter in where.parameters]
+    rows = connection.execute(
+        f"{statement} ORDER BY event_id DESC LIMIT ? OFFSET ?", (*parameters, limit, offset)
+    )
+    return [row[0] for row in rows]
+
+
+def _rows(connection: sqlite3.Connection, event_ids: Sequence[str]) -> dict[str, Decided]:
+    ids = (json.dumps(event_ids),)
+    found = {}
+    for row in connection.execute(
+        "SELECT event_id, event, environment, rule_id, rule_name, rule_revision, handling, team"
+        f" FROM {_AUDIT} WHERE event_id IN (SELECT value FROM json_each(?))",
+        ids,
+    ):
+        decision = Decision(
+            environment=Environment(row[2]),
+            rule_id=row[3],
+            rule_name=row[4],
+            rule_revision=row[5],
+            handling=None if row[6] is None else Handling(row[6]),
+            team=row[7],
+        )
+        found[row[0]] = Decided(decode_events(row[1])[0], decision)
+    for event_id, event, environment in connection.execute(
+        f"SELECT event_id, event, environment FROM {_HISTORY}"
+        " WHERE event_id IN (SELECT value FROM json_each(?))",
+        ids,
+    ):
+        decision = Decision(environment=Environment(environment))
+        found[event_id] = Decided(decode_events(event)[0], decision)
+    return found
+
+
+def _search(connection: sqlite3.Connection, query: EventQuery, window: Window) -> Page[Decided]:
+    offset = offset_of(window)
+    parts = [(table, _conditions(query, table)) for table in _tables(query)]
+    total = sum(_count(connection, table, where) for table, where in parts)
+    if window.cursor is not None:
+        (last_shown,) = decode_cursor(window.cursor, "events", str)
+        for _, where in parts:
+            where.add("event_id < ?", last_shown)
+    if not parts:
+        return Page([], 0, None)
+    ids = _ids(connection, parts, window.limit + 1, offset)
+    shown = ids[: window.limit]
+    found = _rows(connection, shown)
+    return Page(
+        [found[event_id] for event_id in shown],
+        total,
+        encode_cursor("events", shown[-1]) if len(ids) > window.limit else None,
+    )
+
+
+class SqliteEvents:
+    """The event part of the embedded store."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+
+    async def search_events(self, query: EventQuery, window: Window) -> Page[Decided]:
+        """Events, newest receipt first.
+
+        Raises:
+            InvalidInput: The window is wrong, or the search was stopped because it took too
+                long; asking again would take as long, asking for less would not.
+        """
+        try:
+            return await self._file.read(lambda connection: _search(connection, query, window))
+        except ReadTooLong as exc:
+            raise InvalidInput(
+                [("query", "this search takes too long; narrow it by host or by time")]
+            ) from exc
+
+    async def get_event(self, event_id: str) -> Decided | None:
+        """One event with its decision."""
+        found = await self._file.read(lambda connection: _rows(connection, [event_id]))
+        return found.get(event_id)
+
+    async def expire_history(self, before: datetime) -> int:
+        """Forget unmatched events received before then. Returns how many.
+
+        Each thousand is a transaction of its own, so that the events that come in meanwhile
+        are recorded between two of them.
+        """
+
+        def expire_some(connection: sqlite3.Connection) -> int:
+            gone = connection.execute(
+                f"DELETE FROM {_HISTORY} WHERE event_id IN (SELECT event_id FROM {_HISTORY}"
+                " WHERE received_at < ? ORDER BY received_at LIMIT ?)",
+                (to_microseconds(before), _EXPIRED_AT_ONCE),
+            ).rowcount
+            connection.execute(_ADD_TO_COUNT, (-gone, _HISTORY))
+            return gone
+
+        expired = 0
+        while gone := await self._file.write(expire_some, durable=False):
+            expired += gone
+        return expired
