@@ -16,6 +16,10 @@ from muttd.store.contract import Store
 from muttd.web.auth import KeyRing
 
 
+def _count_nothing(received: int, invalid: int) -> None:
+    """For an app that nobody keeps accounts of."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The parts that the web side may use.
@@ -33,6 +37,8 @@ class Services:
         ingest_wait_s: How long ingest waits for the queue before it answers 503.
         max_body_octets: Longest request body, after decompression too.
         secure_cookies: Whether the page is served over TLS.
+        count_received: Told of every ingest request: how many items it brought, and how many of
+            them are no events. The accounts of the HTTP listener begin here.
     """
 
     store: Store
@@ -50,3 +56,4 @@ class Services:
     ingest_wait_s: float
     max_body_octets: int
     secure_cookies: bool
+    count_received: Callable[[int, int], None] = _count_nothing
