@@ -1,0 +1,90 @@
+// The status document as a page: rates, losses, queues, listeners, forwarder, dependencies.
+
+import { byId, el } from "./dom.js";
+import { count, duration, fullTime, rate, visible } from "./format.js";
+import { failure, makeTable } from "./list.js";
+
+const LISTENER_NAMES = { syslog_udp: "Syslog UDP", syslog_tcp: "Syslog TCP", syslog_tls: "Syslog TLS", snmp: "SNMP traps", http: "HTTP" };
+const FORWARDER_STATES = {
+  idle: { kind: "", text: "Idle: nothing to send" },
+  delivering: { kind: "", text: "Delivering" },
+  retrying: { kind: "warn", text: "Retrying: the webhook does not take alerts now; they wait" },
+  held: { kind: "bad", text: "Held: the webhook refuses the key; alerts wait" },
+  unrouted: { kind: "", text: "No webhook configured: alerts are shown and not sent" },
+};
+
+function tile(name, value, note = "", kind = "") {
+  return el("div", { class: `card tile ${kind}` }, el("p", { class: "tile-name", text: name }), el("p", { class: "tile-value", text: value }), note ? el("p", { class: "tile-note", text: note }) : null);
+}
+
+function section(title, ...children) {
+  return el("section", {}, el("h2", { text: title }), ...children);
+}
+
+// A loss is red only when there is one; the word LOST in the title tells it without colour.
+function loss(listener, name) {
+  const lost = listener[name] ?? 0;
+  return lost === 0 ? "0" : el("strong", { class: "badge bad", text: `▲ ${count(lost)}` });
+}
+
+const number = (label, name) => ({ label, class: "number", cell: (listener) => count(listener[name] ?? 0) });
+const LISTENER_COLUMNS = [
+  { label: "Listener", cell: (listener) => LISTENER_NAMES[listener.name] ?? listener.name },
+  { label: "Address", class: "mono nowrap", cell: (listener) => listener.address },
+  number("Received", "received"),
+  number("Queued", "queued"),
+  number("Malformed", "malformed"),
+  number("Refused", "refused"),
+  { label: "Dropped", class: "number", cell: (listener) => loss(listener, "dropped") },
+  { label: "Dropped by the kernel", class: "number", cell: (listener) => loss(listener, "kernel_dropped") },
+  { label: "Connections", class: "number", cell: (listener) => (listener.connections === null || listener.connections === undefined ? "–" : count(listener.connections)) },
+];
+
+const DEPENDENCY_COLUMNS = [
+  { label: "Part", cell: (part) => part.name },
+  { label: "State", cell: (part) => el("span", { class: `badge ${part.ok ? "ok" : "bad"}`, text: part.ok ? "Answers" : "Does not answer" }) },
+  { label: "Error", cell: (part) => visible(part.error ?? "") },
+];
+
+function queueTile(name, stream, limit) {
+  const age = stream.oldest_age_s ? `oldest ${duration(stream.oldest_age_s)}` : "empty or just taken";
+  const share = limit ? stream.items / limit : 0;
+  return tile(name, count(stream.items), `${age}, ${count(stream.pending_items)} being worked on`, share > 0.8 ? "bad" : share > 0.2 ? "warn" : "");
+}
+
+function forwarderTile(forwarder) {
+  const { kind, text } = FORWARDER_STATES[forwarder.state] ?? { kind: "", text: forwarder.state };
+  const note = `${count(forwarder.delivered)} delivered, ${count(forwarder.retried)} retried, ${count(forwarder.dead)} given up`;
+  const error = forwarder.last_error ? el("p", { class: "tile-note", text: `Last error: ${visible(forwarder.last_error)}` }) : null;
+  return el("div", { class: `card tile ${kind}` }, el("p", { class: "tile-note", text: note }), el("p", { class: "strong", text }), error);
+}
+
+function draw(status) {
+  const { daemon, rates, queue, rules, pipeline } = status;
+  byId("daemon").textContent = `${visible(daemon.name)}, muttd ${daemon.version}, ${daemon.state} for ${duration(daemon.uptime_s)}`;
+  byId("daemon").title = `started ${fullTime(daemon.started_at)}`;
+  const warnings = (status.warnings ?? []).map((text) => el("div", { class: "notice warning" }, el("p", { text: visible(text) })));
+  byId("status").replaceChildren(
+    ...(warnings.length === 0 ? [] : [section("Warnings", ...warnings)]),
+    el(
+      "div",
+      { class: "tiles" },
+      tile("Events per second", rate(rates.received_per_s_1m), `15 min: ${rate(rates.received_per_s_15m)}, 1 h: ${rate(rates.received_per_s_1h)}`),
+      queueTile("Events in the queue", queue.ingest, queue.limit),
+      queueTile("Alerts in the queue", queue.alert, null),
+      tile("Matched", count(pipeline.matched), `${count(pipeline.unmatched)} matched no rule`),
+      tile("Buried", count(pipeline.buried), "events that no rule could be tried on", pipeline.buried > 0 ? "bad" : ""),
+      tile("Active rules", count(rules.active), rules.loaded_at ? `revision ${rules.revision}, loaded ${fullTime(rules.loaded_at)}` : `revision ${rules.revision}`),
+    ),
+    section("Listeners", makeTable("Listeners", LISTENER_COLUMNS, status.listeners)),
+    section("Alerts to the webhook", forwarderTile(status.forwarder)),
+    section("Parts", makeTable("Parts", DEPENDENCY_COLUMNS, Object.entries(status.dependencies).map(([name, part]) => ({ name, ...part })))),
+  );
+  byId("status").setAttribute("aria-busy", "false");
+}
+
+// shell.js asks for the status on every page; this page draws the same answer.
+document.addEventListener("muttd-status", (event) => draw(event.detail));
+document.addEventListener("muttd-status-lost", (event) => {
+  byId("status").replaceChildren(failure(event.detail, () => location.reload()));
+});
