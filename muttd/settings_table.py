@@ -175,11 +175,13 @@ class Reader:
     def refuse_unknown(self, rows: Iterable[Row]) -> None:
         """Every MUTTD_ name that no row declares is a mistake: a typo must not pass in silence."""
         known = {name for row in rows for name in row.names}
+        # Without the prefix: six letters that all names share make every name look near.
+        tails = [name.removeprefix(PREFIX) for name in known]
         for name in sorted(self._environ):
             if not name.startswith(PREFIX) or name in known:
                 continue
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            near = difflib.get_close_matches(name.removeprefix(PREFIX), tails, n=1)
+            hint = f"; did you mean {PREFIX}{near[0]}?" if near else ""
             self.mistakes.append(f"{name}: no such setting{hint}")
 
     def _one(self, row: Row, name: str) -> object:

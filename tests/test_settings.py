@@ -1,0 +1,254 @@
+"""What an operator may write, what he is told when it is wrong, and what never shows."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from muttd.errors import ConfigError
+from muttd.settings import Settings, declared, load
+from muttd.settings_table import Source
+from muttd.settings_values import Address, LogFormat, LogLevel, Secret
+
+
+def mistakes_of(environ: dict[str, str]) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        load(environ)
+    return caught.value.mistakes
+
+
+def test_an_empty_environment_gives_the_declared_defaults() -> None:
+    settings = load({})
+    assert settings == dataclasses.replace(Settings(), daemon_name=socket.gethostname())
+    assert settings.http == (Address("::", 8080),)
+    assert settings.syslog.udp == settings.syslog.tcp == (Address("::", 514),)
+    assert settings.snmp.udp == (Address("::", 162),)
+    assert settings.snmp.communities == (Secret("public"),)
+    assert settings.keys.ingest == settings.keys.admin == ()
+    assert settings.moog.webhook_url is None
+    assert settings.moog.api_key is None
+    assert set(settings.sources.values()) == {Source.DEFAULT}
+
+
+def test_every_setting_can_be_set_by_its_name() -> None:
+    settings = load(
+        {
+            "MUTTD_STATE_DIR": "/srv/mutt",
+            "MUTTD_DAEMON_NAME": "collector-1",
+            "MUTTD_LOG_LEVEL": "DEBUG",
+            "MUTTD_LOG_FORMAT": "json",
+            "MUTTD_DRAIN_S": "2.5",
+            "MUTTD_UDP_RECEIVE_BUFFER_OCTETS": "65536",
+            "MUTTD_HTTP": "127.0.0.1:0",
+            "MUTTD_HISTORY_DAYS": "0",
+            "MUTTD_RULES_CHECK_INTERVAL_S": "0.5",
+            "MUTTD_INGEST_API_KEY": "in",
+            "MUTTD_ADMIN_API_KEY": "adm",
+            "MUTTD_SYSLOG_UDP": "off",
+            "MUTTD_SYSLOG_TCP": "10.0.0.1:601, [::1]:602",
+            "MUTTD_SYSLOG_MAX_MESSAGE_OCTETS": "2048",
+            "MUTTD_SYSLOG_IDLE_TIMEOUT_S": "60",
+            "MUTTD_SYSLOG_MAX_CONNECTIONS": "10",
+            "MUTTD_SYSLOG_MAX_CONNECTIONS_PER_PEER": "5",
+            "MUTTD_SYSLOG_TIME_ZONE": "Europe/Berlin",
+            "MUTTD_SNMP_UDP": ":1162",
+            "MUTTD_SNMP_COMMUNITIES": "one, two",
+            "MUTTD_HTTP_MAX_BODY_OCTETS": "4096",
+            "MUTTD_HTTP_MAX_CONNECTIONS": "20",
+            "MUTTD_HTTP_REQUEST_TIMEOUT_S": "3",
+            "MUTTD_HTTP_IDLE_TIMEOUT_S": "4",
+            "MUTTD_HTTP_SEND_TIMEOUT_S": "5",
+            "MUTTD_INTAKE_BUFFER_EVENTS": "2000",
+            "MUTTD_INTAKE_WAIT_S": "1",
+            "MUTTD_QUEUE_MAX_EVENTS": "5000",
+            "MUTTD_QUEUE_CLAIM_IDLE_S": "30",
+            "MUTTD_ALERTER_MAX_RETRIES": "4",
+            "MUTTD_ALERTER_BATCH_ENTRIES": "8",
+            "MUTTD_MOOG_WEBHOOK_URL": "https://moog.example/events",
+            "MUTTD_MOOG_API_KEY": "moo",
+            "MUTTD_MOOG_AUTH_HEADER": "X-Moog-Key",
+            "MUTTD_MOOG_TIMEOUT_S": "6",
+            "MUTTD_MOOG_RATE_LIMIT": "7",
+            "MUTTD_MOOG_RATE_PERIOD_S": "2",
+            "MUTTD_MOOG_BACKOFF_BASE_S": "0.1",
+            "MUTTD_MOOG_BACKOFF_CAP_S": "9",
+        }
+    )
+    # A setting that is declared and not named above would still have its default.
+    assert set(settings.sources.values()) == {Source.ENVIRONMENT}
+    assert (settings.state_dir, settings.daemon_name) == (Path("/srv/mutt"), "collector-1")
+    assert (settings.log_level, settings.log_format) == (LogLevel.DEBUG, LogFormat.JSON)
+    assert (settings.drain_s, settings.history_days) == (2.5, 0)
+    assert settings.http == (Address("127.0.0.1", 0),)
+    assert settings.syslog.udp == ()
+    assert settings.syslog.tcp == (Address("10.0.0.1", 601), Address("::1", 602))
+    assert str(settings.syslog.time_zone) == "Europe/Berlin"
+    assert settings.snmp.udp == (Address("::", 1162),)
+    assert settings.snmp.communities == (Secret("one"), Secret("two"))
+    assert settings.http_server.max_body_octets == 4096
+    assert (settings.intake.buffer_events, settings.queue.max_events) == (2000, 5000)
+    assert (settings.alerter.max_retries, settings.alerter.batch_entries) == (4, 8)
+    assert settings.moog.webhook_url == "https://moog.example/events"
+    assert settings.moog.api_key == Secret("moo")
+    assert (settings.moog.auth_header, settings.moog.backoff_cap_s) == ("X-Moog-Key", 9.0)
+
+
+def test_every_mistake_is_reported_at_once_with_the_name_meant() -> None:
+    assert mistakes_of(
+        {
+            "MUTTD_SYSLOG_UDPP": "1",
+            "MUTTD_HISTORY_DAYS": "x",
+            "MUTTD_QUEUE_CLAIM_IDLE_S": "0",
+            "MUTTD_ALERTER_BATCH_ENTRIES": "1001",
+            "MUTTD_LOG_LEVEL": "loud",
+        }
+    ) == (
+        "MUTTD_LOG_LEVEL: must be one of debug, info, warning, error",
+        "MUTTD_HISTORY_DAYS: not a valid int",
+        "MUTTD_QUEUE_CLAIM_IDLE_S: must be at least 1 seconds",
+        "MUTTD_ALERTER_BATCH_ENTRIES: must be at most 1000",
+        "MUTTD_SYSLOG_UDPP: no such setting; did you mean MUTTD_SYSLOG_UDP?",
+    )
+
+
+def test_a_name_like_no_other_gets_no_guess() -> None:
+    assert mistakes_of({"MUTTD_XYZZY_QWRTP": "1"}) == ("MUTTD_XYZZY_QWRTP: no such setting",)
+
+
+def test_a_client_forgives_names_it_does_not_know_and_no_other_mistake() -> None:
+    unknown = {"MUTTD_OF_TOMORROW": "1"}
+    assert load(unknown, forgive_unknown=True) == load({})
+    with pytest.raises(ConfigError):
+        load({**unknown, "MUTTD_DRAIN_S": "x"}, forgive_unknown=True)
+
+
+def test_names_of_others_are_not_ours_to_judge() -> None:
+    assert load({"PATH": "/bin", "MUTT_EDITOR": "vi", "muttd_http": "x"}) == load({})
+
+
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_an_empty_value_means_the_default(empty: str) -> None:
+    assert load({row.name: empty for row in declared()}) == load({})
+    assert load({"MUTTD_ADMIN_API_KEY_FILE": empty, "MUTTD_ADMIN_API_KEY": "k"}).keys.admin
+
+
+def test_a_key_and_its_successor_are_both_valid(tmp_path: Path) -> None:
+    successor = a_secret_file(tmp_path, "new\n")
+    keys = load(
+        {"MUTTD_ADMIN_API_KEY": "old", "MUTTD_ADMIN_API_KEY_NEXT_FILE": str(successor)}
+    ).keys
+    assert keys.admin == (Secret("old"), Secret("new"))
+
+
+def test_only_api_keys_have_a_successor() -> None:
+    assert mistakes_of({"MUTTD_SNMP_COMMUNITIES_NEXT": "x"})[0].startswith(
+        "MUTTD_SNMP_COMMUNITIES_NEXT: no such setting"
+    )
+
+
+def a_secret_file(directory: Path, text: str, mode: int = 0o600) -> Path:
+    path = directory / "secret"
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+def test_a_secret_is_read_from_the_file_that_its_name_points_to(tmp_path: Path) -> None:
+    path = a_secret_file(tmp_path, "  s3cret\n")
+    settings = load({"MUTTD_MOOG_API_KEY_FILE": str(path)})
+    assert settings.moog.api_key == Secret("s3cret")
+    assert settings.sources["MUTTD_MOOG_API_KEY"] is Source.FILE
+
+
+def test_communities_may_come_from_a_file_too(tmp_path: Path) -> None:
+    path = a_secret_file(tmp_path, "one,two\n")
+    settings = load({"MUTTD_SNMP_COMMUNITIES_FILE": str(path)})
+    assert settings.snmp.communities == (Secret("one"), Secret("two"))
+
+
+def test_a_secret_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "none"
+    assert mistakes_of({"MUTTD_MOOG_API_KEY_FILE": str(path)}) == (
+        f"MUTTD_MOOG_API_KEY_FILE: cannot read {path}: No such file or directory",
+    )
+
+
+def test_a_secret_file_that_everybody_may_read_is_refused_with_the_cure(tmp_path: Path) -> None:
+    path = a_secret_file(tmp_path, "s3cret", mode=0o644)
+    assert mistakes_of({"MUTTD_MOOG_API_KEY_FILE": str(path)}) == (
+        f"MUTTD_MOOG_API_KEY_FILE: everybody may read {path}; run: chmod 600 {path}",
+    )
+    os.chmod(path, 0o600)
+    assert load({"MUTTD_MOOG_API_KEY_FILE": str(path)}).moog.api_key == Secret("s3cret")
+
+
+def test_an_empty_secret_file_is_a_mistake_and_not_an_empty_secret(tmp_path: Path) -> None:
+    path = a_secret_file(tmp_path, "\n")
+    assert mistakes_of({"MUTTD_MOOG_API_KEY_FILE": str(path)}) == (
+        f"MUTTD_MOOG_API_KEY_FILE: {path} is empty",
+    )
+
+
+def test_a_secret_file_that_is_no_text_is_a_mistake(tmp_path: Path) -> None:
+    path = a_secret_file(tmp_path, "")
+    path.write_bytes(b"\xff\xfe")
+    assert mistakes_of({"MUTTD_MOOG_API_KEY_FILE": str(path)}) == (
+        f"MUTTD_MOOG_API_KEY_FILE: {path} holds something other than ASCII text",
+    )
+
+
+def test_a_secret_in_two_places_is_a_mistake(tmp_path: Path) -> None:
+    path = a_secret_file(tmp_path, "a")
+    assert mistakes_of({"MUTTD_MOOG_API_KEY": "b", "MUTTD_MOOG_API_KEY_FILE": str(path)}) == (
+        "MUTTD_MOOG_API_KEY: set MUTTD_MOOG_API_KEY or MUTTD_MOOG_API_KEY_FILE, not both",
+    )
+
+
+def test_only_secrets_come_from_files() -> None:
+    assert mistakes_of({"MUTTD_HTTP_FILE": "/etc/hostname"})[0].startswith(
+        "MUTTD_HTTP_FILE: no such setting"
+    )
+
+
+def test_one_key_cannot_have_two_roles() -> None:
+    [mistake] = mistakes_of({"MUTTD_INGEST_API_KEY": "k", "MUTTD_ADMIN_API_KEY_NEXT": "k"})
+    assert mistake.startswith("MUTTD_INGEST_API_KEY: is MUTTD_ADMIN_API_KEY as well")
+
+
+def test_the_longest_wait_is_not_below_the_first_one() -> None:
+    assert mistakes_of({"MUTTD_MOOG_BACKOFF_BASE_S": "10", "MUTTD_MOOG_BACKOFF_CAP_S": "5"}) == (
+        "MUTTD_MOOG_BACKOFF_CAP_S: must be at least MUTTD_MOOG_BACKOFF_BASE_S",
+    )
+
+
+def test_no_mistake_quotes_a_value() -> None:
+    """A secret under the wrong name must not reach the log."""
+    for row in declared():
+        value = "hunter2 \x01"
+        said = "\n".join(mistakes_of({row.name: value, "MUTTD_TYPO": "hunter2"}))
+        assert "MUTTD_TYPO: no such setting" in said
+        assert "hunter2" not in said
+
+
+def test_the_repr_of_settings_shows_no_secret() -> None:
+    settings = load({"MUTTD_ADMIN_API_KEY": "hunter2", "MUTTD_MOOG_API_KEY": "hunter3"})
+    assert "hunter" not in repr(settings)
+    assert "Secret(...)" in repr(settings)
+
+
+def test_every_declaration_is_whole() -> None:
+    rows = declared()
+    assert len({row.name for row in rows}) == len(rows)
+    for row in rows:
+        assert row.name.startswith("MUTTD_")
+        assert row.text.endswith("."), row.name
+        unit = {"_s": "seconds", "_octets": "octets", "_days": "days", "_events": "events"}
+        for suffix, word in unit.items():
+            if row.path[-1].endswith(suffix):
+                assert row.unit == word, row.name
+        if isinstance(row.default, int | float) and not isinstance(row.default, str):
+            assert row.at_least is not None, row.name
