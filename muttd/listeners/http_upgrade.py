@@ -53,7 +53,6 @@ class UpgradedStream(trio.abc.Stream):
         self._octets = octets
         self._send_timeout_s = send_timeout_s
         self._lock = trio.Lock()
-        self.was_cut_off = False
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """What was read already, then what the connection gives."""
@@ -68,7 +67,8 @@ class UpgradedStream(trio.abc.Stream):
         """Send all of it, after what other tasks are sending.
 
         Raises:
-            trio.BrokenResourceError: The peer is gone, or did not take it in time; closed.
+            trio.BrokenResourceError: The peer is gone, or, from trio.TooSlowError, did not take
+                it in time; closed.
             trio.ClosedResourceError: Closed before.
         """
         async with self._lock:
@@ -79,7 +79,6 @@ class UpgradedStream(trio.abc.Stream):
                         await self._stream.send_all(data[start : start + SEND_PIECE_OCTETS])
                 is_whole = True
             except trio.TooSlowError as exc:
-                self.was_cut_off = True
                 raise trio.BrokenResourceError("the peer does not read") from exc
             finally:
                 if not is_whole:
