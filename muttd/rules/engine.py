@@ -1,0 +1,252 @@
+r"""The compiled rules: what turns an Event into a Decision, some microseconds apiece.
+
+    texts  --literals, expressions-->  candidates  \\
+    OID    --tree------------------->  candidates   > by rank: conditions, RE2  -->  Decision
+    host, severity ----------------->  first rule without a pattern             /
+
+A rank is a rule's place in (priority, id) order. A candidate is rank * 2, plus 1 if its
+expression still has to be confirmed; so that, sorted, what is certain comes first. A RuleSet never
+changes: a new one is compiled (compile.py) and takes its place whole.
+
+What text rules look at, in an event as the sender wrote it:
+
+    line      app_name[procid]: message        sshd[4711]: Failed password for root
+    message   the same without the header, so that ^ may stand before either
+    msgid     RFC 5424, 6.2.7, if there is one
+
+With an empty message its structured data, as on the wire, stands in for it (RFC 5424 allows a
+message to be nothing else). Without an app_name the line is the message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from muttd.decision import Decision, Environment
+from muttd.event import Event
+from muttd.rules.expression import Expression
+from muttd.rules.hosts import HostIndex, HostMap, HostSet
+from muttd.rules.model import Rule
+from muttd.rules.needles import Needles
+from muttd.rules.oid import OidTree
+from muttd.rules.regex_set import RegexSet
+
+# Hosts seen are remembered, because names and addresses take longer to judge than everything
+# else here. The bound is for senders who make names up.
+MAX_HOSTS_REMEMBERED = 50_000
+
+ENVIRONMENTS = (Environment.PROD, Environment.DEV)
+
+# RFC 5424, 6.3.3: these three are escaped in a PARAM-VALUE.
+_ESCAPED = re.compile(r'["\\\]]')
+_ESCAPE = r"\\\g<0>"
+
+
+def texts_of(event: Event) -> tuple[str, ...]:
+    """The texts that text rules look at; the line first."""
+    message = event.message or _structured_data_text(event)
+    app_name, procid, msgid = event.app_name, event.procid, event.msgid
+    if app_name is None:
+        return (message,) if msgid is None else (message, msgid)
+    line = f"{app_name}: {message}" if procid is None else f"{app_name}[{procid}]: {message}"
+    return (line, message) if msgid is None else (line, message, msgid)
+
+
+def _structured_data_text(event: Event) -> str:
+    elements = []
+    for sd_id, params in event.structured_data.items():
+        shown = [f' {name}="{_ESCAPED.sub(_ESCAPE, value)}"' for name, value in params]
+        elements.append(f"[{sd_id}{''.join(shown)}]")
+    return "".join(elements)
+
+
+def _clean(text: str) -> str:
+    # A lone surrogate has no UTF-8, and both engines take nothing else.
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRule:
+    """One rule, ready to be asked.
+
+    Attributes:
+        rule: As it was written.
+        expression: Of a regex rule.
+        is_anchored: Whether the expression may depend on where a text begins.
+        severities: Bit n is set when severity n satisfies the condition.
+        host: Which host pattern must hold; None: any host.
+        has_pattern: Whether it asks for a text or an OID, and not for conditions alone.
+    """
+
+    rule: Rule
+    expression: Expression | None
+    is_anchored: bool
+    severities: int
+    host: int | None
+    has_pattern: bool
+
+    def is_confirmed(self, octets: Sequence[bytes], app_name: str | None) -> bool:
+        """Whether the expression matches any of the texts."""
+        search = self.expression.search  # type: ignore[union-attr]  # only regex rules are asked
+        if search(octets[0]) is not None:
+            return True
+        # A message ends its line, so searching it again can only help an anchor.
+        rest = octets[1:] if self.is_anchored or app_name is None else octets[2:]
+        return any(search(text) is not None for text in rest)
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What the rules need to know about one host.
+
+    Attributes:
+        environment: Index into ENVIRONMENTS.
+        patterns: Which host patterns hold.
+        first: By severity, the rank of the first rule without a pattern that holds.
+    """
+
+    environment: int
+    patterns: frozenset[int]
+    first: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What compile_rules made of a rule book.
+
+    Attributes:
+        rules: By rank.
+        needles: Candidates by literal.
+        regex_set: Candidates by expression.
+        always: Candidates that nothing narrows.
+        oids: Candidates by OID prefix.
+        host_patterns: Of all rules; a pattern's key is its place.
+        first_by_host: (host pattern or None, by severity the first rank without a pattern).
+        development_hosts, teams: Of the rule book.
+    """
+
+    rules: tuple[CompiledRule, ...]
+    needles: Needles
+    regex_set: RegexSet
+    always: frozenset[int]
+    oids: OidTree
+    host_patterns: HostIndex
+    first_by_host: tuple[tuple[int | None, tuple[int, ...]], ...]
+    development_hosts: HostSet
+    teams: HostMap
+
+
+class RuleSet:
+    """Compiled rules. Immutable but for what it remembers of hosts.
+
+    Args:
+        revision: Of the rule book it was compiled from.
+        faults: (rule id, why it takes no part) for rules that could not be compiled.
+        parts: What compile_rules made.
+    """
+
+    def __init__(self, revision: int, faults: Sequence[tuple[int, str]], parts: Parts) -> None:
+        self.revision = revision
+        self.faults = tuple(faults)
+        self._parts = parts
+        self._hosts: dict[tuple[str, str], HostFacts] = {}
+        # Decisions are frozen, so every event that a rule wins shares one; the last is unmatched.
+        self._decisions = tuple(
+            (*(_won_by(c.rule, where) for c in parts.rules), Decision(environment=where))
+            for where in ENVIRONMENTS
+        )
+
+    def __len__(self) -> int:
+        return len(self._parts.rules)
+
+    def decide(self, event: Event) -> Decision:
+        """The decision of the first rule, in (priority, id) order, that matches."""
+        facts = self._hosts.get((event.hostname, event.source_ip)) or self._learn(event)
+        severity = event.severity
+        first = facts.first[severity]
+        texts = texts_of(event)
+        candidates = self._candidates(event, texts)
+        octets: list[bytes] | None = None
+        for key in sorted(candidates):
+            rank = key >> 1
+            if rank >= first:
+                break
+            rule = self._parts.rules[rank]
+            if not rule.severities >> severity & 1 or (
+                rule.host is not None and rule.host not in facts.patterns
+            ):
+                continue
+            if key & 1:
+                octets = octets or [text.encode("utf-8", "replace") for text in texts]
+                if not rule.is_confirmed(octets, event.app_name):
+                    continue
+            first = rank
+        return self._decisions[facts.environment][first]
+
+    def decide_batch(self, events: Iterable[Event]) -> list[Decision]:
+        """Decide each of a batch, in its order."""
+        return [self.decide(event) for event in events]
+
+    def matching(self, event: Event) -> list[Rule]:
+        """Every rule that matches, the winner first."""
+        facts = self._hosts.get((event.hostname, event.source_ip)) or self._learn(event)
+        texts = texts_of(event)
+        octets = [text.encode("utf-8", "replace") for text in texts]
+        ranks = set()
+        for key in self._candidates(event, texts):
+            rule = self._parts.rules[key >> 1]
+            if not key & 1 or rule.is_confirmed(octets, event.app_name):
+                ranks.add(key >> 1)
+        return [
+            compiled.rule
+            for rank, compiled in enumerate(self._parts.rules)
+            if (rank in ranks or not compiled.has_pattern)
+            and compiled.severities >> event.severity & 1
+            and (compiled.host is None or compiled.host in facts.patterns)
+        ]
+
+    def team_for(self, event: Event) -> str | None:
+        """The team of the event's host by device_teams, for events that no rule matches."""
+        return self._parts.teams.team_of(event.hostname, event.source_ip)
+
+    def _candidates(self, event: Event, texts: tuple[str, ...]) -> set[int]:
+        parts = self._parts
+        candidates = set(parts.always)
+        line = texts[0]
+        parts.needles.add_keys_of(_clean(line).casefold(), candidates)
+        if event.msgid is not None:
+            parts.needles.add_keys_of(_clean(texts[-1]).casefold(), candidates)
+        if parts.regex_set:
+            for text in texts:
+                parts.regex_set.add_keys_of(text.encode("utf-8", "replace"), candidates)
+        if event.trap_oid is not None:
+            candidates.update(parts.oids.keys_of(event.trap_oid))
+        return candidates
+
+    def _learn(self, event: Event) -> HostFacts:
+        parts = self._parts
+        patterns = frozenset(parts.host_patterns.keys_of(event.hostname, event.source_ip))
+        firsts = [ranks for host, ranks in parts.first_by_host if host is None or host in patterns]
+        facts = HostFacts(
+            environment=int(parts.development_hosts.has(event.hostname, event.source_ip)),
+            patterns=patterns,
+            first=tuple(map(min, *firsts)) if len(firsts) > 1 else firsts[0],
+        )
+        if len(self._hosts) >= MAX_HOSTS_REMEMBERED:
+            self._hosts.clear()
+        self._hosts[event.hostname, event.source_ip] = facts
+        return facts
+
+
+def _won_by(rule: Rule, environment: Environment) -> Decision:
+    is_dev = environment is Environment.DEV
+    return Decision(
+        environment=environment,
+        rule_id=rule.id,
+        rule_name=rule.name,
+        rule_revision=rule.revision,
+        handling=rule.dev_handling if is_dev else rule.prod_handling,
+        team=rule.team_assignment,
+    )

@@ -1,0 +1,92 @@
+r"""What a message says once everything that changes from one to the next is masked.
+
+    Failed password for invalid user bob from 10.1.2.3 port 5511 ssh2
+    Failed password for invalid user <user> from <ip> port <num> ssh2
+
+Placeholders: <num> <ip> <mac> <hex> <uuid> <time> <str> (quoted) <path> <if> (an interface)
+and <user> (one that sshd calls invalid: whoever knocks chooses it).
+
+What names a thing of its own stays: mnemonics and codes (%LINK-3-UPDOWN, ORA-00600) and words that
+end in up to three digits (eth0, sda1, ssh2).
+
+Every repetition below is bounded or cannot start twice over the same text, so that a hostile
+message costs no more than its length.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+# The longest message that syslog carries; what HTTP brings beyond that says nothing new.
+MAX_TEXT_CHARACTERS = 8192
+
+_H = "[0-9A-Fa-f]"
+_TIME = (
+    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?(?![\w:])"
+    r"|\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?![\w:])"
+)
+_NAMED_TIME = (
+    r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?[JFMASOND][a-z]{2} [ \d]\d"
+    r"(?: \d{4})? \d\d:\d\d:\d\d(?:\.\d{1,9})?(?: \d{4})?(?!\w)"
+)
+_MAC = rf"(?:{_H}{{2}}(?:[:-]{_H}{{2}}){{5}}|{_H}{{4}}\.{_H}{{4}}\.{_H}{{4}})(?!\w|:[\w:])"
+_IPV4 = r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?!\d|\.\d)(?:/\d{1,2})?"
+_GROUPS = rf"{_H}{{1,4}}(?::{_H}{{1,4}}){{0,6}}"
+_IPV6 = (
+    rf"(?:(?:{_H}{{1,4}}:){{7}}{_H}{{1,4}}|(?:{_GROUPS})?::(?:{_GROUPS})?)(?!\w|:[\w:])(?:/\d{{1,3}})?"
+)
+_INTERFACE = (
+    r"[A-Za-z]{1,40}-?\d+(?:/\d+)+(?:[.:]\d+)*"
+    r"|(?:eth|bond|[Vv]lan|[Pp]o|[Pp]ort-channel|[Ll]o|[Ll]oopback|[Tt]un|[Tt]unnel|ppp|wlan|br"
+    r"|ae|reth|irb|en[ops])\d\w*(?:\.\d+)?(?![\w-])"
+)
+
+# Whatever begins with digits, or with letters that digits or a colon follow, is looked at; the
+# lookahead dismisses plain words after one glance, and they are nearly everything.
+_VARYING = re.compile(
+    r"(?<![A-Za-z0-9_])(?:(?=[A-Za-z%_-]{0,40}[\d:])(?:"
+    r"(?P<num>\d+(?![\w.:/-]))"
+    rf"|(?P<uuid>{_H}{{8}}-{_H}{{4}}-{_H}{{4}}-{_H}{{4}}-{_H}{{12}})"
+    rf"|(?P<time>{_TIME})"
+    rf"|(?P<mac>{_MAC})"
+    rf"|(?P<ip>{_IPV4}|{_IPV6})"
+    rf"|(?P<hex>0[xX]{_H}+|(?=[A-Fa-f]{{0,64}}\d)(?=\d{{0,64}}[A-Fa-f]){_H}{{8,}}(?!\w))"
+    r"|(?P<numbers>\d+(?:[./]\d+)*)"
+    r"|(?P<kept>%?[A-Z][A-Z0-9_]{0,40}-\d{1,6}(?![0-9])[A-Z0-9_-]*)"
+    rf"|(?P<if>{_INTERFACE}))"
+    r"|\"(?P<str>[^\"]*)\"|'(?P<str1>[^']*)'(?!\w)"
+    r"|(?P<path>/[\w.+@-]+(?:/[\w.+@-]*)*)"
+    rf"|(?P<named_time>{_NAMED_TIME})"
+    r"|[Ii]nvalid user (?P<user>\S+)"
+    # The tail of a word: an id has four digits or more, or stands behind an underscore.
+    r")|(?<=[A-Za-z])(?P<tail>\d{4,})|(?<=_)(?P<suffix>\d+)"
+)
+
+_PLACEHOLDERS = {
+    "str": '"<str>"',
+    "str1": "'<str>'",
+    "named_time": "<time>",
+    "user": "invalid user <user>",
+    **dict.fromkeys(("numbers", "tail", "suffix"), "<num>"),
+    **{kind: f"<{kind}>" for kind in ("num", "uuid", "time", "mac", "ip", "hex", "if", "path")},
+}
+
+
+def template_of(text: str) -> str:
+    """Mask what varies. Equal for two messages that say the same of different numbers.
+
+    Cost: one pass, about 6 us for a usual message.
+    """
+    return _VARYING.sub(_masked, text[:MAX_TEXT_CHARACTERS])
+
+
+def varying_parts(text: str) -> Iterator[tuple[str, str, int, int]]:
+    """What template_of masks: (placeholder's kind, text, start, end), in order."""
+    for match in _VARYING.finditer(text[:MAX_TEXT_CHARACTERS]):
+        kind = match.lastgroup or ""
+        yield kind, match[kind], match.start(), match.end()
+
+
+def _masked(match: re.Match[str]) -> str:
+    return _PLACEHOLDERS.get(match.lastgroup or "") or match[0]
