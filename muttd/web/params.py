@@ -14,6 +14,7 @@ import difflib
 import enum
 import re
 from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeVar
 
@@ -181,10 +182,11 @@ async def read_object(request: Request) -> dict[str, Any]:
     if content_type != "application/json":
         raise HTTPException(415, "The body must be application/json.")
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_OBJECT_OCTETS:
-            raise HTTPException(413, f"The body is longer than {MAX_OBJECT_OCTETS} octets.")
+    async with aclosing(request.stream()) as chunks:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) > MAX_OBJECT_OCTETS:
+                raise HTTPException(413, f"The body is longer than {MAX_OBJECT_OCTETS} octets.")
     try:
         values = msgspec.json.decode(bytes(body))
     except RecursionError as exc:

@@ -8,11 +8,8 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from muttd.errors import InvalidInput
-from muttd.rules.validate import validate_host_entry
+from muttd.rules.validate import MAX_TEAM_CHARACTERS, validate_host_entry
 from muttd.web.params import read_object, reason_problems
-
-# As long as alert_rules lets a team's name be.
-MAX_TEAM_CHARS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +51,6 @@ def _valid(field: str, value: object) -> str:
     if field == "hostname":
         return validate_host_entry(value)
     team = value.strip()
-    if len(team) > MAX_TEAM_CHARS or not team.isprintable():
-        raise InvalidInput([(field, f"must be at most {MAX_TEAM_CHARS} printable characters")])
+    if len(team) > MAX_TEAM_CHARACTERS or not team.isprintable():
+        raise InvalidInput([(field, f"must be at most {MAX_TEAM_CHARACTERS} printable characters")])
     return team

@@ -24,8 +24,6 @@ from muttd.web.resource import resource
 from muttd.web.responses import JsonResponse, created, deleted, list_response
 from muttd.web.services import Services
 
-_OURS = frozenset({"id", "created_at", "updated_at", "revision"})
-
 
 async def list_rules(request: Request) -> Response:
     """GET /api/v2/rules."""
@@ -108,9 +106,8 @@ async def _present(request: Request) -> Rule:
 def _draft(values: dict[str, Any], *, present: Rule | None) -> tuple[RuleDraft, str | None]:
     """The rule and the change_reason in a body; every problem of both at once."""
     problems = reason_problems(values)
-    fields = {k: v for k, v in values.items() if k not in _OURS and k != "change_reason"}
     try:
-        draft = draft_rule(fields, present=present)
+        draft = draft_rule(values, present=present)
     except InvalidInput as exc:
         raise InvalidInput([*exc.problems, *problems]) from exc
     if problems:

@@ -1,0 +1,169 @@
+"""Who may do what: every route with every role, by key and by session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from web_site import Site
+
+from muttd.web.auth import Role
+
+EVENT = {"message": "m", "hostname": "h"}
+RULE = {
+    "name": "n",
+    "match_string": "x",
+    "prod_handling": "Page_only",
+    "dev_handling": "Ignore",
+    "team_assignment": "T",
+}
+READS = [
+    "/api/v2/events",
+    "/api/v2/events/unknown",
+    "/api/v2/audit-logs",
+    "/api/v2/rules",
+    "/api/v2/rules/1",
+    "/api/v2/dev-hosts",
+    "/api/v2/teams",
+    "/api/v2/config-audit",
+    "/api/v2/alerts",
+    "/api/v2/alerts/unknown",
+    "/api/v2/status",
+]
+CHANGES: list[tuple[str, str, Any]] = [
+    ("POST", "/api/v2/rules", RULE),
+    ("PUT", "/api/v2/rules/1", {}),
+    ("DELETE", "/api/v2/rules/1", None),
+    ("POST", "/api/v2/dev-hosts", {"hostname": "h"}),
+    ("DELETE", "/api/v2/dev-hosts/h", None),
+    ("POST", "/api/v2/teams", {"hostname": "h", "team_assignment": "T"}),
+    ("PUT", "/api/v2/teams/h", {"team_assignment": "T"}),
+    ("DELETE", "/api/v2/teams/h", None),
+]
+INGESTS = ["/api/v2/ingest", "/api/v1/ingest", "/ingest"]
+CALLS = (
+    [("GET", path, None, {Role.VIEWER, Role.OPERATOR, Role.ADMIN}) for path in READS]
+    + [(*change, {Role.OPERATOR, Role.ADMIN}) for change in CHANGES]
+    + [("POST", path, EVENT, {Role.INGEST, Role.OPERATOR, Role.ADMIN}) for path in INGESTS]
+)
+
+
+@pytest.mark.parametrize(("method", "path", "body", "allowed"), CALLS)
+@pytest.mark.parametrize("role", [None, *Role])
+async def test_each_role_may_do_its_own_and_no_more(
+    site: Site, method: str, path: str, body: object, allowed: set[Role], role: Role | None
+) -> None:
+    response = await site.call(method, path, role=role, json=body)
+    if role is None:
+        assert response.status_code == 401
+        assert response.json()["error"] == "unauthenticated"
+        assert response.headers["WWW-Authenticate"] == 'ApiKey realm="muttd"'
+    elif role not in allowed:
+        assert response.status_code == 403
+        assert response.json()["error"] == "forbidden"
+    else:
+        assert response.status_code in {200, 201, 204, 404}
+    if role not in allowed:
+        assert site.sink.events == []
+        assert not site.rules_changes
+
+
+@pytest.mark.parametrize(("method", "path", "body", "allowed"), CALLS)
+async def test_a_session_may_what_its_role_may_if_it_carries_its_csrf_token(
+    site: Site, method: str, path: str, body: object, allowed: set[Role]
+) -> None:
+    headers, csrf_token = site.sign_in(Role.ADMIN)
+    with_token = headers | {"X-CSRF-Token": csrf_token}
+    response = await site.call(method, path, role=None, json=body, headers=with_token)
+    assert response.status_code in {200, 201, 204, 404}
+    assert Role.ADMIN in allowed
+
+
+FORGERIES = {
+    "no token": {"X-CSRF-Token": None},
+    "an empty token": {"X-CSRF-Token": ""},
+    "a wrong token": {"X-CSRF-Token": "0" * 64},
+    "another origin": {"Origin": "http://evil.example"},
+    "a hidden origin": {"Origin": "null"},
+    "another site": {"Sec-Fetch-Site": "cross-site"},
+    "a sibling site": {"Sec-Fetch-Site": "same-site"},
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES.values(), ids=FORGERIES.keys())
+@pytest.mark.parametrize(("method", "path", "body"), CHANGES)
+async def test_a_session_without_proof_that_our_page_asked_changes_nothing(
+    site: Site, method: str, path: str, body: object, forgery: dict[str, str | None]
+) -> None:
+    headers, csrf_token = site.sign_in(Role.ADMIN)
+    forged = headers | {"X-CSRF-Token": csrf_token} | forgery
+    sent = {name: value for name, value in forged.items() if value is not None}
+    response = await site.call(method, path, role=None, json=body, headers=sent)
+    assert response.status_code == 403
+    assert response.json()["error"] == "csrf"
+    assert not site.rules_changes
+
+
+async def test_the_token_of_another_session_is_no_proof(site: Site) -> None:
+    headers, _ = site.sign_in(Role.ADMIN)
+    _, other_token = site.sign_in(Role.ADMIN)
+    forged = headers | {"X-CSRF-Token": other_token}
+    response = await site.call("DELETE", "/api/v2/rules/1", role=None, headers=forged)
+    assert response.json()["error"] == "csrf"
+
+
+async def test_a_key_needs_no_csrf_token(site: Site) -> None:
+    response = await site.call("POST", "/api/v2/rules", json=RULE, headers={"Origin": "http://x"})
+    assert response.status_code == 201
+
+
+async def test_reading_by_session_needs_no_csrf_token(site: Site) -> None:
+    headers, _ = site.sign_in(Role.VIEWER)
+    assert (await site.call("GET", "/api/v2/rules", role=None, headers=headers)).is_success
+
+
+async def test_a_wrong_key_is_not_made_good_by_a_session(site: Site) -> None:
+    headers, _ = site.sign_in(Role.ADMIN)
+    response = await site.call("GET", "/api/v2/rules", headers=headers | {"X-API-KEY": "wrong"})
+    assert response.status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/sign-in"])
+async def test_probes_and_the_sign_in_page_need_no_key(site: Site, path: str) -> None:
+    assert (await site.call("GET", path, role=None)).status_code == 200
+
+
+async def test_a_key_in_the_address_is_no_key(site: Site) -> None:
+    key = "admin-key-of-32-characters-or-so"
+    response = await site.call("GET", f"/api/v2/rules?api_key={key}", role=None)
+    assert response.status_code == 401
+    assert key not in response.text
+
+
+async def test_guessing_keys_ends_in_429_for_that_peer_alone(site: Site) -> None:
+    for n in range(20):
+        response = await site.get("/api/v2/rules", headers={"X-API-KEY": f"guess-{n}"})
+        assert response.status_code == 401
+    response = await site.get("/api/v2/rules")
+    assert response.status_code == 429
+    assert response.json()["error"] == "too_many_requests"
+    assert 0 < int(response.headers["Retry-After"]) <= 60
+    assert (await site.get("/api/v2/rules", peer="192.0.2.2")).status_code == 200
+    site.clock.now += 60
+    assert (await site.get("/api/v2/rules")).status_code == 200
+
+
+async def test_a_405_names_every_method_that_is_allowed(site: Site) -> None:
+    response = await site.call("PATCH", "/api/v2/rules")
+    assert response.status_code == 405
+    assert response.headers["Allow"] == "GET, HEAD, POST"
+    response = await site.call("POST", "/api/v2/rules/1")
+    assert response.headers["Allow"] == "DELETE, GET, HEAD, PUT"
+    assert response.json()["error"] == "method_not_allowed"
+
+
+async def test_head_answers_as_get_without_a_body(site: Site) -> None:
+    got = await site.get("/api/v2/rules")
+    head = await site.call("HEAD", "/api/v2/rules")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["Content-Length"] == str(len(got.content))

@@ -1,0 +1,217 @@
+"""The whole application over the real embedded queue and store, driven without a socket."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from prometheus_client import CollectorRegistry
+
+from muttd.decision import Alert, AlertState, Decided, Decision, Environment, Handling, alert_id_for
+from muttd.event import Event, EventIds, Transport
+from muttd.queue.contract import Stream
+from muttd.queue.fanout import LocalFanout
+from muttd.queue.sqlite import open_queue
+from muttd.store.contract import Store
+from muttd.store.sqlite import open_store
+from muttd.web.app import create_app
+from muttd.web.auth import ApiKey, KeyRing, Principal, Role, Sessions, session_cookie
+from muttd.web.services import Services
+
+KEYS = {role: f"{role.name.lower()}-key-of-32-characters-or-so" for role in Role}
+BODY_LIMIT_OCTETS = 1_000_000
+QUEUE_LIMIT = 1000
+
+
+class MemorySink:
+    """A sink that keeps what it is given, or fails as told."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.failure: Exception | None = None
+
+    async def put(
+        self, listener: str, events: Sequence[Event], receipt: Callable[[], None] | None = None
+    ) -> None:
+        self.events += events
+        if receipt is not None:
+            receipt()
+
+    async def put_and_wait(self, listener: str, events: Sequence[Event], *, wait_s: float) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.events += events
+
+
+@dataclass
+class Clock:
+    """Seconds that a test moves."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Site:
+    """One application and what is behind it."""
+
+    services: Services
+    sessions: Sessions
+    store: Store
+    sink: MemorySink
+    clock: Clock
+    registry: CollectorRegistry
+    app: Any
+    rules_changes: list[None] = field(default_factory=list)
+    readiness: dict[str, dict[str, Any]] = field(default_factory=dict)
+    event_ids: EventIds = field(default_factory=EventIds)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        role: Role | None = Role.ADMIN,
+        headers: Mapping[str, str] | None = None,
+        peer: str = "192.0.2.1",
+        **more: Any,  # noqa: ANN401 - httpx takes anything
+    ) -> httpx.Response:
+        """One request, with that role's key."""
+        given = dict(headers or {})
+        if role is not None:
+            given.setdefault("X-API-KEY", KEYS[role])
+        transport = httpx.ASGITransport(app=self.app, client=(peer, 40000))
+        async with httpx.AsyncClient(transport=transport, base_url="http://mutt.example") as client:
+            return await client.request(method, path, headers=given, **more)
+
+    async def get(self, path: str, **more: Any) -> httpx.Response:  # noqa: ANN401 - the same
+        """GET, as a viewer."""
+        return await self.call("GET", path, **({"role": Role.VIEWER} | more))
+
+    async def octets(
+        self, method: str, path: str, *, headers: Mapping[str, str], received: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """One request as a server makes it: what the app receives, and what it sends."""
+        sent: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            return received.pop(0)
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        given = {"X-API-KEY": KEYS[Role.ADMIN]} | dict(headers)
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "query_string": b"",
+            "headers": [(name.lower().encode(), value.encode()) for name, value in given.items()],
+        }
+        await self.app(scope, receive, send)
+        return sent
+
+    def sign_in(self, role: Role) -> tuple[dict[str, str], str]:
+        """A browser's headers with a session of that role, and its CSRF token."""
+        token, csrf_token = self.sessions.open(Principal(f"{role.name.lower()}-person", role))
+        cookie = session_cookie(token, secure=False).partition(";")[0]
+        return {"Cookie": cookie, "Origin": "http://mutt.example"}, csrf_token
+
+    def an_event(self, message: str = "%LINK-3-UPDOWN: down", **fields: Any) -> Event:  # noqa: ANN401 - any field of Event
+        """An event that was received now."""
+        values: dict[str, Any] = {
+            "event_id": self.event_ids.next(),
+            "received_at": datetime.now(UTC),
+            "source_ip": "192.0.2.7",
+            "hostname": "core-sw-1",
+            "transport": Transport.SYSLOG_UDP,
+            "severity": 3,
+            "facility": 23,
+            "message": message,
+            "raw": message.encode(),
+        }
+        return Event(**(values | fields))
+
+    async def record(self, event: Event, *, rule_id: int | None = None) -> Event:
+        """Store an event: matched by that rule, with its alert, or unmatched."""
+        decision = Decision(environment=Environment.PROD)
+        alerts = []
+        if rule_id is not None:
+            decision = Decision(
+                environment=Environment.PROD,
+                rule_id=rule_id,
+                rule_name="link down",
+                rule_revision=1,
+                handling=Handling.PAGE_AND_TICKET,
+                team="NETO",
+            )
+            alert = Alert(
+                alert_id=alert_id_for(event.event_id, rule_id),
+                signature="core-sw-1::syslog::link::3",
+                event=event,
+                decision=decision,
+                created_at=event.received_at,
+            )
+            alerts.append(alert)
+        await self.store.record([Decided(event, decision)], alerts, AlertState.QUEUED)
+        return event
+
+
+@asynccontextmanager
+async def open_site(directory: Path) -> AsyncIterator[Site]:
+    """An application with a queue and a store of its own in that directory."""
+    clock = Clock()
+    registry = CollectorRegistry()
+    sink = MemorySink()
+    async with (
+        open_queue(directory / "queue.sqlite", limits=dict.fromkeys(Stream, QUEUE_LIMIT)) as queue,
+        open_store(directory / "store.sqlite") as store,
+    ):
+        readiness = {"queue": {"ok": True, "error": None}, "store": {"ok": True, "error": None}}
+        rules_changes: list[None] = []
+
+        async def ready() -> dict[str, dict[str, Any]]:
+            return readiness
+
+        async def status() -> dict[str, Any]:
+            return {"daemon": {"name": "test", "state": "running"}, "warnings": []}
+
+        services = Services(
+            store=store,
+            queue=queue,
+            fanout=LocalFanout(),
+            sink=sink,
+            event_ids=EventIds(),
+            keys=KeyRing(
+                (ApiKey(f"{role.name.lower()}-bot", role, key) for role, key in KEYS.items()),
+                clock=clock,
+            ),
+            registry=registry,
+            readiness=ready,
+            status=status,
+            rules_changed=lambda: rules_changes.append(None),
+            is_accepting=lambda: True,
+            queue_limit=QUEUE_LIMIT,
+            ingest_wait_s=1.0,
+            max_body_octets=BODY_LIMIT_OCTETS,
+            secure_cookies=False,
+        )
+        sessions = Sessions(clock=clock)
+        yield Site(
+            services=services,
+            sessions=sessions,
+            store=store,
+            sink=sink,
+            clock=clock,
+            registry=registry,
+            app=create_app(services, sessions),
+            rules_changes=rules_changes,
+            readiness=readiness,
+        )
