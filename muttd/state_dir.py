@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +85,6 @@ def _present(path: Path) -> KeyFile:
     return KeyFile(path, False, secret)
 
 
-def keys_or_made(state_dir: Path, name: str, configured: Sequence[str]) -> list[KeyFile]:
+def keys_or_made(state_dir: Path, name: str, *, is_configured: bool) -> list[KeyFile]:
     """The key files that stand in for keys which are not configured: none or one."""
-    return [] if configured else [key_file(state_dir, name)]
+    return [] if is_configured else [key_file(state_dir, name)]

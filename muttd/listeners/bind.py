@@ -18,11 +18,10 @@ class BoundSocket:
     address: str
 
 
-def bind(setting: str, host: str, port: int, kind: socket.SocketKind) -> BoundSocket:
+def bind(host: str, port: int, kind: socket.SocketKind) -> BoundSocket:
     """Bind one socket; TCP ones listen.
 
     Args:
-        setting: The setting that asked for it, for the error.
         host: An address or name; "" and "::" are every address, IPv4 included.
         port: 0 to 65535; 0 lets the kernel choose.
         kind: SOCK_DGRAM or SOCK_STREAM.

@@ -116,6 +116,7 @@ class Alerter:
         )
         self._failures = 0
         self._is_stopping = False
+        self._stopped = trio.Event()
         self._tally = dict.fromkeys(metrics.by_name, 0)
 
     async def run(self) -> None:
@@ -145,6 +146,11 @@ class Alerter:
                 continue
             if entries:
                 await self.work(entries)
+        self._stopped.set()
+
+    async def wait_stopped(self) -> None:
+        """Wait until run() is over."""
+        await self._stopped.wait()
 
     async def work(self, entries: Sequence[Entry]) -> None:
         """Decide entries and make the decisions last; returns when the queue forgot them."""

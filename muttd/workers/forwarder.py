@@ -148,6 +148,7 @@ class Forwarder:
         # What the receiver asked for in its last Retry-After.
         self._asked_s = 0.0
         self._stopping = trio.Event()
+        self._stopped = trio.Event()
         self._poked = trio.Event()
         self._tally = dict.fromkeys(metrics.by_name, 0)
         self.state = "idle"
@@ -181,6 +182,11 @@ class Forwarder:
                     self.state = "idle" if self.state == "delivering" else self.state
                     await self._fetch(wait_s=_WAIT_S)
             nursery.cancel_scope.cancel()
+        self._stopped.set()
+
+    async def wait_stopped(self) -> None:
+        """Wait until run() is over."""
+        await self._stopped.wait()
 
     async def _step(self) -> None:
         head = self._waiting[0]

@@ -1,0 +1,215 @@
+"""The daemon: the nursery tree, its start and its end.
+
+    stores  >  watch  >  workers  >  intake  >  one per TCP connection
+    opened left to right, closed right to left; a task uses only what lies to its left
+
+SIGTERM cancels intake, lets the workers drain, then closes watch, so that the drain can be watched.
+Tasks are never restarted: an error nobody foresaw ends the process with exit code 70, and systemd
+starts it again; nothing accepted is lost by that.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+
+import trio
+
+from muttd import __version__
+from muttd.errors import ConfigError, StoreRefused, StoreUnavailable
+from muttd.notify import notify
+from muttd.queue.contract import Stream
+from muttd.settings import Settings, load
+from muttd.state_dir import KeyFile, keys_or_made, open_state_dir
+from muttd.wiring import (
+    Bound,
+    Intakes,
+    Parts,
+    api_keys,
+    bind_all,
+    open_parts,
+    start_intake,
+    start_web,
+    status_parts,
+)
+from muttd.workers.retention import run_retention
+from muttd.workers.status import Parts as StatusParts
+from muttd.workers.status import status
+
+EX_OK = 0
+EX_SOFTWARE = 70
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+# How often a drain looks whether it is done.
+_DRAIN_CHECK_S = 0.05
+
+_log = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> int:
+    """Run until SIGTERM or SIGINT.
+
+    Returns:
+        0 after a clean stop, 70 after an error nobody foresaw: a bug.
+
+    Raises:
+        ConfigError: The daemon cannot start; exit 78. Every mistake at once.
+    """
+    try:
+        open_state_dir(settings.state_dir)
+        key_files = [
+            *keys_or_made(settings.state_dir, "admin", is_configured=bool(settings.keys.admin)),
+            *keys_or_made(settings.state_dir, "ingest", is_configured=bool(settings.keys.ingest)),
+        ]
+        trio.run(_Daemon(settings, key_files).run)
+    except BaseExceptionGroup as group:
+        refused, others = group.split((ConfigError, StoreRefused))
+        if others is not None:
+            _log.critical("an error that nobody foresaw ends the daemon", exc_info=others)
+            return EX_SOFTWARE
+        assert refused is not None
+        raise ConfigError([str(each) for each in _leaves(refused)]) from None
+    except StoreRefused as exc:
+        raise ConfigError([str(exc)]) from exc
+    return EX_OK
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for each in group.exceptions:
+        if isinstance(each, BaseExceptionGroup):
+            yield from _leaves(each)
+        else:
+            yield each
+
+
+class _Daemon:
+    """One run of the daemon."""
+
+    def __init__(self, settings: Settings, key_files: list[KeyFile]) -> None:
+        self._settings = settings
+        self._key_files = key_files
+        self._moog_key = settings.moog.api_key
+        self._is_draining = False
+
+    async def run(self) -> None:
+        """The nursery tree."""
+        with trio.open_signal_receiver(*_SIGNALS) as signals:
+            bound = bind_all(self._settings)
+            async with open_parts(self._settings, self._reveal_moog_key) as parts:
+                scene = status_parts(self._settings, parts, bound, lambda: self._is_draining)
+                async with trio.open_nursery() as watch:
+                    keys = api_keys(self._settings, self._key_files)
+                    start_web(watch, self._settings, parts, scene, keys, bound.of("http"))
+                    watch.start_soon(parts.rates.run)
+                    await self._run_workers(parts, bound, scene, signals)
+                    watch.cancel_scope.cancel()
+        _log.info("stopped")
+
+    async def _run_workers(
+        self, parts: Parts, bound: Bound, scene: StatusParts, signals: AsyncIterator[int]
+    ) -> None:
+        async with trio.open_nursery() as workers:
+            workers.start_soon(parts.intake.run)
+            workers.start_soon(parts.rules.run)
+            workers.start_soon(parts.alerter.run)
+            if parts.forwarder is not None:
+                workers.start_soon(parts.forwarder.run)
+            if self._settings.history_days:
+                workers.start_soon(
+                    partial(run_retention, parts.store, history_days=self._settings.history_days)
+                )
+            await parts.rules.wait_loaded()
+            async with trio.open_nursery() as intake:
+                listeners = start_intake(intake, self._settings, parts, bound)
+                self._announce(bound)
+                await self._wait_stop(parts, scene, signals)
+                self._is_draining = True
+                notify("STOPPING=1", "STATUS=draining")
+                intake.cancel_scope.cancel()
+            with trio.move_on_after(self._settings.drain_s):
+                await self._drain(parts, listeners)
+            listeners.close()
+            workers.cancel_scope.cancel()
+
+    async def _wait_stop(
+        self, parts: Parts, scene: StatusParts, signals: AsyncIterator[int]
+    ) -> None:
+        async for number in signals:
+            if number == signal.SIGHUP:
+                self._reload(parts)
+            elif number == signal.SIGUSR1:
+                _log.info("statistics: %s", json.dumps(await status(scene)))
+            else:
+                _log.info("%s: draining", signal.Signals(number).name)
+                return
+
+    def _reload(self, parts: Parts) -> None:
+        """SIGHUP: read secrets and rules again. A mistake leaves what is in force in force."""
+        try:
+            self._moog_key = load(os.environ).moog.api_key
+        except ConfigError as exc:
+            _log.error("reload: nothing changed: %s", exc)
+            return
+        parts.rules.poke()
+        if parts.forwarder is not None:
+            parts.forwarder.poke()
+        _log.info("reload: rules and secrets read again")
+
+    def _reveal_moog_key(self) -> str | None:
+        return None if self._moog_key is None else self._moog_key.reveal()
+
+    async def _drain(self, parts: Parts, listeners: Intakes) -> None:
+        """Let the workers finish what came in, as long as they get on with it."""
+        await listeners.drain()
+        await parts.intake.wait_empty()
+        while not parts.alerter.is_held_up and await self._is_busy(parts):
+            await trio.sleep(_DRAIN_CHECK_S)
+        parts.alerter.stop()
+        if parts.forwarder is not None:
+            parts.forwarder.stop()
+            await parts.forwarder.wait_stopped()
+        await parts.alerter.wait_stopped()
+
+    async def _is_busy(self, parts: Parts) -> bool:
+        """Whether waiting longer is of use: events to decide, alerts that the webhook takes."""
+        try:
+            if (await parts.queue.depth(Stream.INGEST)).items:
+                return True
+            alerts = (await parts.queue.depth(Stream.ALERT)).items
+        except StoreUnavailable:
+            return False
+        forwarder = parts.forwarder
+        return bool(alerts) and forwarder is not None and forwarder.state in ("idle", "delivering")
+
+    def _announce(self, bound: Bound) -> None:
+        # What is there now stays: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        for listener, address in bound.addresses:
+            _log.info("%s: listening on %s", listener, address)
+        _log.info("muttd %s is ready", __version__)
+        notify("READY=1", "STATUS=receiving")
+        if sys.stderr.isatty():
+            sys.stderr.write(_greeting(bound, self._key_files))
+
+
+def _greeting(bound: Bound, key_files: list[KeyFile]) -> str:
+    """For a person at a terminal: where the page is and where the key lies; never the key."""
+    lines = [""]
+    for listener, address in bound.addresses:
+        if listener == "http":
+            host, _, port = address.rpartition(":")
+            shown = "localhost" if host in ("[::]", "0.0.0.0") else host
+            lines.append(f"  Dashboard:  http://{shown}:{port}/")
+    lines += [
+        f"  Sign in with the key in {key.path}{' (new)' if key.is_new else ''}"
+        for key in key_files
+        if key.path.stem == "admin"
+    ]
+    return "\n".join([*lines, "", ""])

@@ -1,0 +1,33 @@
+"""What tests of the whole daemon share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from running_daemon import RunningDaemon, ScriptedWebhook, scripted_webhook
+
+StartDaemon = Callable[..., RunningDaemon]
+
+
+@pytest.fixture
+def start_daemon(tmp_path: Path) -> Iterator[StartDaemon]:
+    """Start daemons, on one state directory unless told otherwise; none outlives the test."""
+    started: list[RunningDaemon] = []
+
+    def start(state_dir: Path | None = None, **environ: str) -> RunningDaemon:
+        daemon = RunningDaemon(state_dir or tmp_path / "state", environ)
+        started.append(daemon)
+        return daemon.wait_ready()
+
+    yield start
+    for daemon in started:
+        daemon.kill()
+
+
+@pytest.fixture
+def webhook() -> Iterator[ScriptedWebhook]:
+    """A webhook that takes everything until told otherwise."""
+    with scripted_webhook() as webhook:
+        yield webhook

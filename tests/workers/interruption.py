@@ -1,0 +1,52 @@
+"""A way to make a backend fail, and events to try it with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from muttd.errors import StoreUnavailable
+from muttd.event import Event, EventIds, Transport, utc_now
+
+_event_ids = EventIds()
+
+
+class Interruption:
+    """Stands before a backend: while `is_away`, every call to it raises StoreUnavailable.
+
+    Args:
+        backend: A queue or a store.
+    """
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+        self.is_away = False
+        self.refused = 0
+
+    def __getattr__(self, name: str) -> Any:
+        """A method of the backend, behind the interruption."""
+        method = getattr(self._backend, name)
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            if self.is_away:
+                self.refused += 1
+                raise StoreUnavailable("away for this test")
+            return await method(*args, **kwargs)
+
+        return call
+
+
+def an_event(message: str, **values: Any) -> Event:
+    """An event with that text."""
+    return Event(
+        **{
+            "event_id": _event_ids.next(),
+            "received_at": utc_now(),
+            "source_ip": "192.0.2.1",
+            "hostname": "sw1",
+            "transport": Transport.SYSLOG_UDP,
+            "severity": 5,
+            "message": message,
+            "raw": message.encode(),
+            **values,
+        }
+    )

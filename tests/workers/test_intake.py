@@ -1,0 +1,143 @@
+"""muttd/workers/intake.py on a real queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import trio
+from interruption import Interruption, an_event
+from trio.testing import wait_all_tasks_blocked
+
+from muttd.accounts import Accounts
+from muttd.errors import QueueFull, StoreUnavailable
+from muttd.event import Event, decode_events
+from muttd.queue.contract import Queue, Stream
+from muttd.queue.fanout import LocalFanout, Received
+from muttd.workers.intake import ENTRY_EVENTS, Intake
+
+
+def events(count: int) -> list[Event]:
+    return [an_event(f"event {n}") for n in range(count)]
+
+
+async def queued_messages(queue: Queue) -> list[str]:
+    entries = await queue.take(Stream.INGEST, "test", count=100, wait_s=0)
+    return [event.message for entry in entries for event in decode_events(entry.payload)]
+
+
+async def test_a_receipt_comes_after_the_queue_has_the_events(
+    queue: Queue, accounts: Accounts, nursery: trio.Nursery
+) -> None:
+    intake = Intake(queue, LocalFanout(), accounts, buffer_events=100)
+    nursery.start_soon(intake.run)
+    done = trio.Event()
+    await intake.put("snmp", events(3), done.set)
+    await done.wait()
+    assert await queued_messages(queue) == ["event 0", "event 1", "event 2"]
+    assert accounts["snmp"].queued == 3
+
+
+async def test_no_receipt_while_the_queue_is_away(
+    queue: Queue, accounts: Accounts, nursery: trio.Nursery
+) -> None:
+    away = Interruption(queue)
+    away.is_away = True
+    intake = Intake(away, LocalFanout(), accounts, buffer_events=100)
+    nursery.start_soon(intake.run)
+    done = trio.Event()
+    await intake.put("snmp", events(1), done.set)
+    while not away.refused:
+        await trio.lowlevel.checkpoint()
+    assert not done.is_set()
+    away.is_away = False
+    await done.wait()
+    assert await queued_messages(queue) == ["event 0"]
+    assert intake.last_error is None
+
+
+async def test_a_full_buffer_makes_put_wait(queue: Queue, accounts: Accounts) -> None:
+    intake = Intake(queue, LocalFanout(), accounts, buffer_events=5)
+    await intake.put("syslog_tcp", events(5))
+    with trio.move_on_after(0.05) as waited:
+        await intake.put("syslog_tcp", events(1))
+    assert waited.cancelled_caught
+    assert accounts["syslog_tcp"].dropped == 1
+
+
+async def test_put_and_wait_takes_its_batch_back_when_the_queue_is_away(
+    queue: Queue, accounts: Accounts, nursery: trio.Nursery
+) -> None:
+    away = Interruption(queue)
+    away.is_away = True
+    intake = Intake(away, LocalFanout(), accounts, buffer_events=100)
+    nursery.start_soon(intake.run)
+    with pytest.raises(StoreUnavailable, match="away for this test"):
+        await intake.put_and_wait("http", events(2), wait_s=0.1)
+    assert accounts["http"].refused["queue"] == 2
+    assert intake.waiting_events == 0
+    away.is_away = False
+    await intake.put_and_wait("http", [an_event("after")], wait_s=10)
+    assert await queued_messages(queue) == ["after"]
+
+
+async def test_a_full_queue_is_said_to_be_full(
+    queue: Queue, accounts: Accounts, nursery: trio.Nursery
+) -> None:
+    intake = Intake(queue, LocalFanout(), accounts, buffer_events=5000)
+    nursery.start_soon(intake.run)
+    await intake.put_and_wait("http", events(1000), wait_s=10)
+    with pytest.raises(QueueFull) as full:
+        await intake.put_and_wait("http", events(1), wait_s=0.1)
+    assert full.value.limit == 1000
+
+
+async def test_entries_hold_a_bounded_number_of_events_in_order(
+    queue: Queue, accounts: Accounts, nursery: trio.Nursery
+) -> None:
+    intake = Intake(queue, LocalFanout(), accounts, buffer_events=5000)
+    nursery.start_soon(intake.run)
+    await intake.put_and_wait("http", events(ENTRY_EVENTS + 1), wait_s=10)
+    depth = await queue.depth(Stream.INGEST)
+    assert (depth.entries, depth.items) == (2, ENTRY_EVENTS + 1)
+    assert await queued_messages(queue) == [f"event {n}" for n in range(ENTRY_EVENTS + 1)]
+
+
+async def test_what_is_in_the_buffer_at_the_end_is_counted_as_dropped(
+    queue: Queue, accounts: Accounts
+) -> None:
+    away = Interruption(queue)
+    away.is_away = True
+    intake = Intake(away, LocalFanout(), accounts, buffer_events=100)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(intake.run)
+        await intake.put("syslog_udp", events(7))
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    account = accounts["syslog_udp"]
+    assert (account.queued, account.dropped) == (0, 7)
+
+
+async def test_wait_empty_waits_for_everything_that_was_put(
+    queue: Queue, accounts: Accounts, nursery: trio.Nursery
+) -> None:
+    intake = Intake(queue, LocalFanout(), accounts, buffer_events=100)
+    await intake.wait_empty()
+    await intake.put("syslog_udp", events(7))
+    nursery.start_soon(intake.run)
+    await intake.wait_empty()
+    assert len(await queued_messages(queue)) == 7
+
+
+async def test_viewers_see_events_once_the_queue_has_them(
+    queue: Queue, accounts: Accounts, nursery: trio.Nursery
+) -> None:
+    fanout = LocalFanout()
+    intake = Intake(queue, fanout, accounts, buffer_events=100)
+    nursery.start_soon(intake.run)
+    async with fanout.subscribe() as subscription:
+        await intake.put("syslog_udp", events(2))
+        batch = await subscription.batches.receive()
+    assert isinstance(batch, Received)
+    seen: Sequence[Event] = batch.events
+    assert [event.message for event in seen] == ["event 0", "event 1"]
