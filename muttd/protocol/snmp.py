@@ -48,6 +48,7 @@ _GENERIC_TRAP_OIDS = tuple(f"{SNMP_TRAPS}.{generic + 1}" for generic in range(6)
 ENTERPRISE_SPECIFIC = 6
 
 _NO_ERROR = b"\x02\x01\x00\x02\x01\x00"
+_32_BITS = 0xFFFF_FFFF
 _NO_ADDRESS = "0.0.0.0"
 
 
@@ -66,7 +67,9 @@ class Pdu(enum.IntEnum):
     TRAP_V2 = 0xA7
 
 
+_VERSIONS = {version.value: version for version in Version}
 _OTHER_VERSIONS = {2: "SNMPv2u", 3: "SNMPv3"}
+_PDUS = {pdu.value: pdu for pdu in Pdu}
 _OTHER_PDUS = {
     0xA0: "GetRequest-PDU",
     0xA1: "GetNextRequest-PDU",
@@ -88,8 +91,8 @@ class Notification(NamedTuple):
         trap_oid: The value of snmpTrapOID.0.
         enterprise: Of a v1 trap, or the value of snmpTrapEnterprise.0.
         agent_addr: Of a v1 trap, or the value of snmpTrapAddress.0.
-        generic_trap, specific_trap: Of a v1 trap.
-        sys_up_time: In hundredths of a second; None if there is none.
+        generic_trap, specific_trap: Of a v1 trap; 32 bits, unsigned.
+        sys_up_time: In hundredths of a second, 32 bits; None if there is none.
         varbinds: In wire order; for a v1 trap with the additions of RFC 3584, 3.1 (4).
         binding_octets: The content of variable-bindings as received, for the Response.
     """
@@ -141,22 +144,20 @@ def parse_notification(octets: bytes) -> Notification:
         raise MalformedTrap("message is too long", at=MAX_MESSAGE_OCTETS, source="RFC 3417, 3.2")
     at, end = read_element(octets, 0, len(octets), SEQUENCE)
     number, community_at = read_integer(octets, at, end)
-    if number not in (Version.V1, Version.V2C):
+    version = _VERSIONS.get(number)
+    if version is None:
         name = _OTHER_VERSIONS.get(number, f"SNMP version {number}")
         raise MalformedTrap(f"{name} is not spoken here", at=at, source="RFC 3584, 4.1")
-    version = Version.V2C if number else Version.V1
     start, at = read_element(octets, community_at, end, OCTET_STRING)
     community = octets[start:at]
     identifier, start, stop = read_header(octets, at, end)
     # Not by version: agents that put an SNMPv2-Trap into a v1 message mean what they say.
-    if identifier == Pdu.TRAP_V2:
-        return _parse_trap_v2(octets, start, stop, (version, community, Pdu.TRAP_V2))
-    if identifier == Pdu.TRAP:
-        return _parse_trap_v1(octets, start, stop, (version, community, Pdu.TRAP))
-    if identifier == Pdu.INFORM:
-        return _parse_trap_v2(octets, start, stop, (version, community, Pdu.INFORM))
-    name = _OTHER_PDUS.get(identifier, f"a PDU 0x{identifier:02x}")
-    raise MalformedTrap(f"{name} is no notification", at=at, source="RFC 3416, 3")
+    pdu = _PDUS.get(identifier)
+    if pdu is None:
+        name = _OTHER_PDUS.get(identifier, f"a PDU 0x{identifier:02x}")
+        raise MalformedTrap(f"{name} is no notification", at=at, source="RFC 3416, 3")
+    parse_pdu = _parse_trap_v1 if pdu is Pdu.TRAP else _parse_trap_v2
+    return parse_pdu(octets, start, stop, (version, community, pdu))
 
 
 _Head = tuple[Version, bytes, Pdu]
@@ -173,24 +174,29 @@ def _parse_trap_v2(octets: bytes, at: int, end: int, head: _Head) -> Notificatio
         _, at = read_integer(octets, at, end)
     start, stop = read_element(octets, at, end, SEQUENCE)
     varbinds, about = read_varbinds(octets, start, stop)
-    trap_oid = about.get(SNMP_TRAP_OID)
-    if not isinstance(trap_oid, str):
+    trap_oid = _text_about(about, SNMP_TRAP_OID, "OBJECT IDENTIFIER")
+    if trap_oid is None:
         raise MalformedTrap("no snmpTrapOID.0", at=start, source="RFC 3416, 4.2.6")
-    sys_up_time = about.get(SYS_UP_TIME)
-    enterprise = about.get(SNMP_TRAP_ENTERPRISE)
-    agent_addr = about.get(SNMP_TRAP_ADDRESS)
+    up_time = about.get(SYS_UP_TIME)
     return Notification(
         *head,
         request_id,
         trap_oid,
-        enterprise if isinstance(enterprise, str) else None,
-        agent_addr if isinstance(agent_addr, str) else None,
+        _text_about(about, SNMP_TRAP_ENTERPRISE, "OBJECT IDENTIFIER"),
+        _text_about(about, SNMP_TRAP_ADDRESS, "IpAddress"),
         None,
         None,
-        sys_up_time if isinstance(sys_up_time, int) else None,
+        up_time.value & _32_BITS if up_time and isinstance(up_time.value, int) else None,
         tuple(varbinds),
         octets[start:stop],
     )
+
+
+def _text_about(about: dict[str, WireVarbind], name: str, syntax: str) -> str | None:
+    varbind = about.get(name)
+    if varbind is None or varbind.syntax != syntax or not isinstance(varbind.value, str):
+        return None
+    return varbind.value
 
 
 def _parse_trap_v1(octets: bytes, at: int, end: int, head: _Head) -> Notification:
@@ -200,22 +206,24 @@ def _parse_trap_v1(octets: bytes, at: int, end: int, head: _Head) -> Notificatio
     agent_addr = read_address(octets[start:stop])
     generic_trap, stop = read_integer(octets, stop, end)
     specific_trap, stop = read_integer(octets, stop, end)
+    # Some agents take it for unsigned and leave the leading zero octet out.
+    specific_trap &= _32_BITS
     # time-stamp has an identifier of its own, and agents send INTEGER all the same.
     _, start, stop = read_header(octets, stop, end)
-    sys_up_time = read_unsigned32(octets[start:stop])
+    time_stamp = read_unsigned32(octets[start:stop])
+    sys_up_time = time_stamp & _32_BITS if isinstance(time_stamp, int) else None
     # An agent with nothing to bind may leave the empty list out.
     start, stop = read_element(octets, stop, end, SEQUENCE) if stop < end else (end, end)
     varbinds, about = read_varbinds(octets, start, stop)
     if 0 <= generic_trap < ENTERPRISE_SPECIFIC:
         trap_oid = _GENERIC_TRAP_OIDS[generic_trap]
     else:
-        # generic-trap above 6 does not exist; what there is to go by then is enterprise and
-        # specific-trap, which some agents take for unsigned.
-        trap_oid = f"{enterprise}.0.{specific_trap & 0xFFFFFFFF}"
+        # There is no generic-trap above 6; enterprise and specific-trap are all there is to go by.
+        trap_oid = f"{enterprise}.0.{specific_trap}"
         if trap_oid.count(".") >= MAX_ARCS:
             raise MalformedTrap("enterprise is too long", at=at, source="RFC 2578, 3.5")
     normalised = [WireVarbind(SNMP_TRAP_OID, "OBJECT IDENTIFIER", trap_oid), *varbinds]
-    if isinstance(sys_up_time, int):
+    if sys_up_time is not None:
         normalised.insert(0, WireVarbind(SYS_UP_TIME, "TimeTicks", sys_up_time))
     # RFC 3584, 3.1 (4): added unless a proxy has added them before us.
     if isinstance(agent_addr, str) and agent_addr != _NO_ADDRESS and SNMP_TRAP_ADDRESS not in about:
@@ -228,9 +236,9 @@ def _parse_trap_v1(octets: bytes, at: int, end: int, head: _Head) -> Notificatio
         trap_oid,
         enterprise,
         agent_addr if isinstance(agent_addr, str) else None,
-        generic_trap,
+        generic_trap & _32_BITS,
         specific_trap,
-        sys_up_time if isinstance(sys_up_time, int) else None,
+        sys_up_time,
         tuple(normalised),
         octets[start:stop],
     )

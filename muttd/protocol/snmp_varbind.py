@@ -79,11 +79,14 @@ class WireVarbind(NamedTuple):
 _new_tuple = tuple.__new__
 
 
-def read_varbinds(octets: bytes, at: int, end: int) -> tuple[list[WireVarbind], dict[str, Value]]:
+_Varbinds = tuple[list[WireVarbind], dict[str, WireVarbind]]
+
+
+def read_varbinds(octets: bytes, at: int, end: int) -> _Varbinds:
     """Read the varbinds of octets[at:end], the content of variable-bindings.
 
     Returns:
-        The varbinds in wire order, and the values of the objects of ABOUT among them.
+        The varbinds in wire order, and by their proper names those of ABOUT among them.
 
     Raises:
         MalformedBer: A header or a name cannot be read.
@@ -93,7 +96,7 @@ def read_varbinds(octets: bytes, at: int, end: int) -> tuple[list[WireVarbind], 
     each of them it is twice as much.
     """
     varbinds: list[WireVarbind] = []
-    about: dict[str, Value] = {}
+    about: dict[str, WireVarbind] = {}
     while at < end:
         start = at + 2
         if start > end or octets[at] != SEQUENCE:
@@ -128,10 +131,11 @@ def read_varbinds(octets: bytes, at: int, end: int) -> tuple[list[WireVarbind], 
         syntax, read = _SYNTAXES.get(identifier) or _unknown(identifier, stop)
         value = read(octets[start : start + length])
 
-        if name in ABOUT:
-            about.setdefault(ABOUT[name], value)
         # WireVarbind(...), without the call of a function in Python that this would be.
-        varbinds.append(_new_tuple(WireVarbind, (name, syntax, value)))
+        varbind = _new_tuple(WireVarbind, (name, syntax, value))
+        varbinds.append(varbind)
+        if name in ABOUT:
+            about.setdefault(ABOUT[name], varbind)
         if len(varbinds) > MAX_VARBINDS:
             raise MalformedTrap("more than 256 varbinds", at=stop, source="RFC 3416, 3")
     return varbinds, about
