@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 import trio
 import trio_websocket
 
 from muttd.commands.client import PAGE_ITEMS, Client
-from muttd.commands.outcome import EX_NOPERM, EX_UNAVAILABLE, CommandFailed
+from muttd.commands.outcome import EX_DATAERR, EX_NOPERM, EX_UNAVAILABLE, CommandFailed
 from muttd.settings_values import Secret
 
 LIVE_PATH = "/api/v2/live"
@@ -28,7 +28,7 @@ HOLD_S = 2.0
 # The server sends stats once a second: after this long it is gone, whatever TCP believes.
 SILENCE_S = 15.0
 CONNECT_S = 10.0
-CLOSE_S = 2.0
+FIRST_RETRY_S = 0.5
 RETRY_CAP_S = 10.0
 # A gap is filled with this much; more would scroll by unread.
 MAX_GAP_PAGES = 5
@@ -100,6 +100,7 @@ class Tail:
         self._remark = remark
         self._held = Held()
         self._greeted = False
+        self._is_live = False
         self._last_id: str | None = None
         self._sampled = 1
         self._missed = 0
@@ -113,26 +114,37 @@ class Tail:
         wait_s = 0.0
         while True:
             try:
-                async with self._open() as socket:
-                    wait_s = 0.0
-                    await self._show_frames(socket)
+                await self._follow_once()
             except _LOST as exc:
                 self._give_up_if_hopeless(exc)
                 self._show(self._held.overdue(now=float("inf")))
-                if wait_s == 0.0:
+                if self._is_live:
                     self._remark(f"connection lost: {_why(exc)}; connecting again")
-            wait_s = min(RETRY_CAP_S, wait_s * 2 or 1.0)
+                    self._is_live = False
+                    wait_s = 0.0
+            wait_s = min(RETRY_CAP_S, wait_s * 2 or FIRST_RETRY_S)
             await trio.sleep(wait_s)
 
-    def _open(self) -> AbstractAsyncContextManager[trio_websocket.WebSocketConnection]:
-        # http -> ws, https -> wss
-        return trio_websocket.open_websocket_url(
-            "ws" + self._url.removeprefix("http") + LIVE_PATH,
-            extra_headers=[(b"X-API-KEY", self._key.reveal().encode())],
-            max_message_size=MAX_FRAME_OCTETS,
-            connect_timeout=CONNECT_S,
-            disconnect_timeout=CLOSE_S,
-        )
+    async def _follow_once(self) -> None:
+        url = urlsplit(self._url)
+        with trio.fail_after(CONNECT_S):
+            stream = await _open_stream(url)
+        # Closed here: trio-websocket leaves it open when the server is the first to close.
+        async with stream:
+            try:
+                async with trio.open_nursery() as nursery:
+                    with trio.fail_after(CONNECT_S):
+                        socket = await trio_websocket.wrap_client_stream(
+                            nursery,
+                            stream,
+                            url.netloc,
+                            url.path + LIVE_PATH,
+                            extra_headers=[(b"X-API-KEY", self._key.reveal().encode())],
+                            max_message_size=MAX_FRAME_OCTETS,
+                        )
+                    await self._show_frames(socket)
+            except BaseExceptionGroup as group:
+                raise _sole(group) from None
 
     def _give_up_if_hopeless(self, exc: BaseException) -> None:
         status = getattr(exc, "status_code", None)
@@ -155,7 +167,7 @@ class Tail:
     def _take(self, frame: dict[str, Any], *, now: float) -> None:
         match frame["type"]:
             case "hello":
-                self._greeted = True
+                self._greeted = self._is_live = True
             case "events":
                 self._note_sampling(frame["sampled"])
                 self._show(self._held.add(frame["events"], now=now))
@@ -165,7 +177,7 @@ class Tail:
                 self._note_missed(frame["missed"])
                 self._show(self._held.overdue(now=now))
             case "error":
-                raise CommandFailed(frame["message"], EX_UNAVAILABLE)
+                raise CommandFailed(frame["message"], EX_DATAERR)
 
     def _show(self, events: Iterable[Mapping[str, Any]]) -> None:
         for event in events:
@@ -208,6 +220,21 @@ class Tail:
                 if params["cursor"] is None:
                     break
         return events, max(len(events), answer["pagination"]["total"])
+
+
+async def _open_stream(url: SplitResult) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
+    host = url.hostname or ""
+    if url.scheme == "https":
+        return await trio.open_ssl_over_tcp_stream(host, url.port or 443)
+    return await trio.open_tcp_stream(host, url.port or 80)
+
+
+def _sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one error of a group of one: a nursery wraps what passes through it."""
+    sole: BaseException = group
+    while isinstance(sole, BaseExceptionGroup) and len(sole.exceptions) == 1:
+        sole = sole.exceptions[0]
+    return sole
 
 
 def _as_parameter(value: object) -> object:

@@ -1,0 +1,141 @@
+"""muttd status: what a person asks first is what he sees first."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from fake_api import FakeApi
+
+from muttd.cli import main
+from muttd.commands.status import render_status
+from muttd.commands.terminal import Palette
+
+
+def a_status(**parts: Any) -> dict[str, Any]:
+    return {
+        "daemon": {
+            "name": "collector-1",
+            "version": "0.1.0",
+            "started_at": "2026-03-01T12:00:00.000000Z",
+            "uptime_s": 11_530.2,
+            "state": "running",
+        },
+        "listeners": [
+            {
+                "name": "syslog_udp",
+                "address": "[::]:514",
+                "received": 1200,
+                "queued": 1190,
+                "refused": 3,
+                "dropped": 7,
+                "kernel_dropped": None,
+                "malformed": 2,
+                "connections": None,
+            }
+        ],
+        "rates": {
+            "received_per_s_1m": 12.34,
+            "received_per_s_15m": 2.0,
+            "received_per_s_1h": 0.5,
+        },
+        "queue": {
+            "limit": 1_000_000,
+            "ingest": {"items": 42, "pending_items": 2, "oldest_age_s": 3.9},
+            "alert": {"items": 0, "pending_items": 0, "oldest_age_s": None},
+        },
+        "rules": {"revision": 7, "active": 3, "loaded_at": "2026-03-01T12:00:00.000000Z"},
+        "pipeline": {"matched": 10, "unmatched": 20, "buried": 0},
+        "forwarder": {
+            "destination": "webhook",
+            "state": "idle",
+            "delivered": 9,
+            "retried": 1,
+            "dead": 0,
+            "last_error": None,
+        },
+        "dependencies": {"queue": {"ok": True, "error": None}},
+        "warnings": [],
+        **parts,
+    }
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def plain(status: dict[str, Any]) -> str:
+    return render_status(status, Palette(io.StringIO(), {}))
+
+
+def test_rates_depths_decisions_and_deliveries_are_each_on_one_line() -> None:
+    assert plain(a_status()).splitlines() == [
+        "collector-1  muttd 0.1.0  running for 3 h 12 min",
+        "received   12.3/s over 1 min, 2.0/s over 15 min, 0.5/s over 1 h",
+        "ingest     42 waiting of at most 1000000, the oldest for 3 s",
+        "alert      0 waiting",
+        "rules      3 active, revision 7",
+        "decided    10 matched, 20 unmatched, 0 buried",
+        "forwarder  webhook: idle, 9 delivered, 1 retried, 0 dead",
+        "",
+        "NAME        ADDRESS   RECEIVED  QUEUED  REFUSED  DROPPED  KERNEL DROPPED  MALFORMED"
+        "  CONNECTIONS",
+        "syslog_udp  [::]:514      1200    1190        3        7               -          2"
+        "            -",
+    ]
+
+
+def test_what_is_wrong_comes_first() -> None:
+    status = a_status(
+        warnings=["the disk is full\x1b[2J"],
+        dependencies={"store": {"ok": False, "error": "locked"}, "queue": {"ok": True}},
+    )
+    assert plain(status).splitlines()[1:3] == [
+        r"WARNING    the disk is full\x1b[2J",
+        "DOWN       store: locked",
+    ]
+
+
+def test_a_missing_webhook_and_the_last_error_are_said() -> None:
+    forwarder = {
+        "destination": None,
+        "state": "unrouted",
+        "delivered": 0,
+        "retried": 0,
+        "dead": 2,
+        "last_error": "HTTP status 500",
+    }
+    lines = plain(a_status(forwarder=forwarder)).splitlines()
+    assert "forwarder  no webhook is set: unrouted, 0 delivered, 0 retried, 2 dead" in lines
+    assert "           HTTP status 500" in lines
+
+
+def test_colours_are_for_terminals_that_want_them() -> None:
+    status = a_status(warnings=["w"])
+    assert "\x1b[31mWARNING    w\x1b[0m" in render_status(status, Palette(Terminal(), {}))
+    assert "\x1b" not in render_status(status, Palette(Terminal(), {"NO_COLOR": "1"}))
+    assert "\x1b" not in plain(status)
+
+
+def test_losses_are_red() -> None:
+    status = a_status(pipeline={"matched": 0, "unmatched": 0, "buried": 4})
+    assert "\x1b[31m4 buried\x1b[0m" in render_status(status, Palette(Terminal(), {}))
+
+
+def test_a_daemon_that_drains_says_so() -> None:
+    daemon = {**a_status()["daemon"], "state": "draining", "uptime_s": 59}
+    assert plain(a_status(daemon=daemon)).startswith("collector-1  muttd 0.1.0  draining for 59 s")
+
+
+def test_the_command_shows_it_and_gives_it_to_a_machine(
+    api: FakeApi, key_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.status = a_status()
+    status = ["status", "--url", api.url, "--key-file", key_file]
+    assert main(status, {}) == 0
+    assert capsys.readouterr().out == plain(a_status())
+    assert main([*status, "--json"], {}) == 0
+    assert json.loads(capsys.readouterr().out) == a_status()
