@@ -198,11 +198,8 @@ class Forwarder:
         if len(self._waiting) == 1:
             await self._fetch(wait_s=0.0)
         behind = self._behind(head)
-        if behind is None or not await self._attempt(behind):
-            return
-        head.strikes += 1
-        if head.strikes == STRIKES:
-            await self._bury(head, "failing", self.last_error or "")
+        if behind is not None and await self._attempt(behind):
+            head.strikes += 1
 
     def _behind(self, head: _Outgoing) -> _Outgoing | None:
         """The next alert about another fault: order within a signature is kept."""
@@ -235,6 +232,11 @@ class Forwarder:
             await self._bury(outgoing, "rejected", str(exc))
             return True
         except (DeliverLater, DestinationHeld) as exc:
+            if outgoing.strikes >= STRIKES:
+                # The destination took others meanwhile: this one fails by its own fault.
+                await record(AlertState.DEAD, exc.status, str(exc))
+                await self._bury(outgoing, "failing", str(exc))
+                return True
             await record(AlertState.RETRYING, exc.status, str(exc))
             self._note_failure(outgoing, exc)
             return False

@@ -84,6 +84,7 @@ def test_an_alert_that_alone_fails_does_not_hold_the_others_for_ever(
     daemon.post("/ingest", {"message": "LINK-3-UPDOWN", "hostname": "poison"})
     send(daemon, 10)
     eventually(lambda: len(webhook.accepted), lambda count: count == 10, within_s=30)
+    assert [call.body["description"] for call in webhook.accepted] == sent_texts(10)
     [dead] = daemon.get("/api/v2/alerts", state="dead")["alerts"]
     assert dead["hostname"] == "poison"
 
