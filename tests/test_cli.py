@@ -42,7 +42,7 @@ def test_no_option_takes_a_key_or_a_password() -> None:
     """Every user of the machine can read the arguments of a process."""
 
     def options(parser: argparse.ArgumentParser) -> list[str]:
-        found = []
+        found: list[str] = []
         for action in parser._actions:
             found += action.option_strings
             if isinstance(action, argparse._SubParsersAction):

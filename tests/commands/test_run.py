@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from muttd.cli import main
+from muttd.settings import Settings
 from muttd.settings_text import render_env_file
 
 WRONG = {"MUTTD_HTPP": ":1", "MUTTD_DRAIN_S": "soon"}
@@ -51,11 +52,16 @@ def test_the_daemon_gets_the_settings_and_its_exit_code_is_ours(
 ) -> None:
     from muttd import daemon, logs
 
-    seen = []
-    monkeypatch.setattr(daemon, "run", lambda settings: seen.append(settings) or 70)
-    monkeypatch.setattr(logs, "configure", lambda *settings: seen.append(settings))
+    seen: list[object] = []
+
+    def fake_run(settings: Settings) -> int:
+        seen.append(settings.drain_s)
+        return 70
+
+    monkeypatch.setattr(daemon, "run", fake_run)
+    monkeypatch.setattr(logs, "configure", lambda *settings: seen.append(settings[:2]))
     assert main([], {"MUTTD_DRAIN_S": "5"}) == 70
-    assert seen[1].drain_s == 5
+    assert seen == [("info", "text"), 5.0]
 
 
 def test_the_module_is_the_command() -> None:
