@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from web_site import Site, open_site
 
 from muttd.errors import StoreUnavailable
+from muttd.rules.model import RuleDraft
 
 JSON = {"Content-Type": "application/json"}
 
@@ -194,7 +195,7 @@ VALUES = st.one_of(
 )
 
 
-SEGMENTS = st.text(st.characters(exclude_characters="/?#"), max_size=20) | VALUES
+SEGMENTS = st.text(st.characters(codec="utf-8"), max_size=20) | VALUES
 REQUESTS = st.tuples(
     st.sampled_from([*LISTS, "/api/v2/events/{}", "/api/v2/rules/{}", "/api/v2/alerts/{}"]),
     st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4),
@@ -217,3 +218,55 @@ async def test_no_query_of_a_client_is_ever_a_fault_of_ours(
                     unsupported = "unsupported_version" in response.text
                     code = "unsupported_version" if unsupported else "invalid_input"
                     assert_is_error(response, 400, code)
+
+
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=30),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+BODIES = st.dictionaries(
+    st.sampled_from(
+        [
+            *("name", "match_string", "match_type", "trap_oid", "syslog_severity", "severity_op"),
+            *("host_pattern", "priority", "prod_handling", "dev_handling", "team_assignment"),
+            *("is_active", "reason", "change_reason", "revision", "id", "hostname", "nonsense"),
+        ]
+    ),
+    JSON_VALUES,
+)
+# Near enough to the truth that one wrong value gets past the checks of the others.
+GOOD = {"name": "n", "match_string": "m", "prod_handling": "Ignore", "dev_handling": "Ignore"}
+
+
+@settings(max_examples=15, deadline=None)
+@given(bodies=st.lists(BODIES, min_size=5, max_size=20))
+async def test_no_body_of_a_client_is_ever_a_fault_of_ours(bodies: list[dict[str, object]]) -> None:
+    with TemporaryDirectory() as directory:
+        async with open_site(Path(directory)) as site:
+            for body in bodies:
+                near = GOOD | {"team_assignment": "T", "hostname": "h"} | body
+                for method, path in [
+                    ("POST", "/api/v2/rules"),
+                    ("PUT", "/api/v2/rules/1"),
+                    ("POST", "/api/v2/dev-hosts"),
+                    ("POST", "/api/v2/teams"),
+                    ("PUT", "/api/v2/teams/h"),
+                ]:
+                    fields = {k: v for k, v in near.items() if k in FIELDS_OF[path.split("/")[3]]}
+                    response = await site.call(method, path, json=fields)
+                    assert response.status_code in {200, 201, 400, 404, 409}
+            for path in LISTS:
+                assert (await site.get(path)).status_code == 200
+
+
+_REST = {"change_reason", "nonsense"}
+FIELDS_OF = {
+    "rules": {*RuleDraft.__struct_fields__, "revision", "id"} | _REST,
+    "dev-hosts": {"hostname"} | _REST,
+    "teams": {"hostname", "team_assignment"} | _REST,
+}

@@ -192,10 +192,10 @@ async def test_what_is_no_http_request_is_passed_through(site: Site) -> None:
     sent: list[Any] = []
     waiting = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
 
-    async def receive() -> Any:  # noqa: ANN401 - any ASGI message
+    async def receive() -> Any:
         return waiting.pop(0)
 
-    async def send(message: Any) -> None:  # noqa: ANN401 - any ASGI message
+    async def send(message: Any) -> None:
         sent.append(message["type"])
 
     await site.app({"type": "lifespan", "state": {}}, receive, send)

@@ -81,7 +81,7 @@ class Site:
         role: Role | None = Role.ADMIN,
         headers: Mapping[str, str] | None = None,
         peer: str = "192.0.2.1",
-        **more: Any,  # noqa: ANN401 - httpx takes anything
+        **more: Any,
     ) -> httpx.Response:
         """One request, with that role's key."""
         given = dict(headers or {})
@@ -91,7 +91,7 @@ class Site:
         async with httpx.AsyncClient(transport=transport, base_url="http://mutt.example") as client:
             return await client.request(method, path, headers=given, **more)
 
-    async def get(self, path: str, **more: Any) -> httpx.Response:  # noqa: ANN401 - the same
+    async def get(self, path: str, **more: Any) -> httpx.Response:
         """GET, as a viewer."""
         return await self.call("GET", path, **({"role": Role.VIEWER} | more))
 
@@ -124,7 +124,7 @@ class Site:
         cookie = session_cookie(token, secure=False).partition(";")[0]
         return {"Cookie": cookie, "Origin": "http://mutt.example"}, csrf_token
 
-    def an_event(self, message: str = "%LINK-3-UPDOWN: down", **fields: Any) -> Event:  # noqa: ANN401 - any field of Event
+    def an_event(self, message: str = "%LINK-3-UPDOWN: down", **fields: Any) -> Event:
         """An event that was received now."""
         values: dict[str, Any] = {
             "event_id": self.event_ids.next(),
