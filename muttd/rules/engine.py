@@ -45,13 +45,21 @@ _ESCAPE = r"\\\g<0>"
 
 
 def texts_of(event: Event) -> tuple[str, ...]:
-    """The texts that text rules look at; the line first."""
-    message = event.message or _structured_data_text(event)
+    """The line and, if there is one, the msgid."""
+    message = message_of(event)
     app_name, procid, msgid = event.app_name, event.procid, event.msgid
     if app_name is None:
-        return (message,) if msgid is None else (message, msgid)
-    line = f"{app_name}: {message}" if procid is None else f"{app_name}[{procid}]: {message}"
-    return (line, message) if msgid is None else (line, message, msgid)
+        line = message
+    elif procid is None:
+        line = f"{app_name}: {message}"
+    else:
+        line = f"{app_name}[{procid}]: {message}"
+    return (line,) if msgid is None else (line, msgid)
+
+
+def message_of(event: Event) -> str:
+    """The message, or the structured data that stands in for an empty one."""
+    return event.message or _structured_data_text(event)
 
 
 def _structured_data_text(event: Event) -> str:
@@ -62,9 +70,13 @@ def _structured_data_text(event: Event) -> str:
     return "".join(elements)
 
 
-def _clean(text: str) -> str:
-    # A lone surrogate has no UTF-8, and both engines take nothing else.
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+def _octets(text: str) -> bytes:
+    # A lone surrogate has no UTF-8, and the engines take nothing else.
+    return text.encode("utf-8", "replace")
+
+
+def _folded(text: str) -> str:
+    return (text if text.isascii() else _octets(text).decode()).casefold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +99,13 @@ class CompiledRule:
     host: int | None
     has_pattern: bool
 
-    def is_confirmed(self, octets: Sequence[bytes], app_name: str | None) -> bool:
+    def is_confirmed(self, event: Event, texts: Iterable[str]) -> bool:
         """Whether the expression matches any of the texts."""
         search = self.expression.search  # type: ignore[union-attr]  # only regex rules are asked
-        if search(octets[0]) is not None:
+        if any(search(_octets(text)) is not None for text in texts):
             return True
-        # A message ends its line, so searching it again can only help an anchor.
-        rest = octets[1:] if self.is_anchored or app_name is None else octets[2:]
-        return any(search(text) is not None for text in rest)
+        # The message ends the line, so that searching it alone can only help an anchor.
+        return self.is_anchored and search(_octets(message_of(event))) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +179,6 @@ class RuleSet:
         first = facts.first[severity]
         texts = texts_of(event)
         candidates = self._candidates(event, texts)
-        octets: list[bytes] | None = None
         for key in sorted(candidates):
             rank = key >> 1
             if rank >= first:
@@ -178,10 +188,8 @@ class RuleSet:
                 rule.host is not None and rule.host not in facts.patterns
             ):
                 continue
-            if key & 1:
-                octets = octets or [text.encode("utf-8", "replace") for text in texts]
-                if not rule.is_confirmed(octets, event.app_name):
-                    continue
+            if key & 1 and not rule.is_confirmed(event, texts):
+                continue
             first = rank
         return self._decisions[facts.environment][first]
 
@@ -193,11 +201,10 @@ class RuleSet:
         """Every rule that matches, the winner first."""
         facts = self._hosts.get((event.hostname, event.source_ip)) or self._learn(event)
         texts = texts_of(event)
-        octets = [text.encode("utf-8", "replace") for text in texts]
         ranks = set()
         for key in self._candidates(event, texts):
             rule = self._parts.rules[key >> 1]
-            if not key & 1 or rule.is_confirmed(octets, event.app_name):
+            if not key & 1 or rule.is_confirmed(event, texts):
                 ranks.add(key >> 1)
         return [
             compiled.rule
@@ -214,13 +221,13 @@ class RuleSet:
     def _candidates(self, event: Event, texts: tuple[str, ...]) -> set[int]:
         parts = self._parts
         candidates = set(parts.always)
-        line = texts[0]
-        parts.needles.add_keys_of(_clean(line).casefold(), candidates)
-        if event.msgid is not None:
-            parts.needles.add_keys_of(_clean(texts[-1]).casefold(), candidates)
+        for text in texts:
+            parts.needles.add_keys_of(_folded(text), candidates)
         if parts.regex_set:
-            for text in texts:
-                parts.regex_set.add_keys_of(text.encode("utf-8", "replace"), candidates)
+            if parts.regex_set.is_anchored:
+                texts = (*texts, message_of(event))
+            # One scan for all: its anchors hold at every line, and RE2 judges what it proposes.
+            parts.regex_set.add_keys_of(_octets("\n".join(texts)), candidates)
         if event.trap_oid is not None:
             candidates.update(parts.oids.keys_of(event.trap_oid))
         return candidates

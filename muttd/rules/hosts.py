@@ -104,9 +104,7 @@ def _checked_network(entry: str) -> str:
     try:
         network = ipaddress.ip_network(entry, strict=False)
     except ValueError as exc:
-        raise ValueError(
-            f"not a valid network, such as 10.1.0.0/16 or 2001:db8::/32: {exc}"
-        ) from exc
+        raise ValueError(f"not a network such as 10.1.0.0/16 or 2001:db8::/32: {exc}") from exc
     if str(network.network_address) != str(ipaddress.ip_address(entry.partition("/")[0])):
         raise ValueError(f"has bits set behind the prefix; {network} was probably meant")
     return str(network)

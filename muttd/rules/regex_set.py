@@ -14,13 +14,14 @@ from collections.abc import Mapping
 import hyperscan
 
 # PCRE and RE2 differ in \\S (vertical tab), \\B, Unicode classes, \\x, \\Q..\\E, \\C and flags;
-# "$" before a final newline is one more proposal and harmless.
+# "$" before a newline is one more proposal and harmless.
 _CLASS = r"\[\^?\]?(?:[^\\\[\]]|\\[dw]|\\[^a-zA-Z0-9])*\]"
 _COMMON = re.compile(rf"(?:[^\\\[(]|\\[dwsb]|\\[^a-zA-Z0-9]|\((?!\?)|\(\?:|{_CLASS})*")
 
 _FLAGS = (
     hyperscan.HS_FLAG_CASELESS
     | hyperscan.HS_FLAG_UTF8
+    | hyperscan.HS_FLAG_MULTILINE
     | hyperscan.HS_FLAG_SINGLEMATCH
     | hyperscan.HS_FLAG_ALLOWEMPTY
 )
@@ -34,9 +35,10 @@ class RegexSet:
 
     Attributes:
         left_out: Keys of expressions that must be tried one by one.
+        is_anchored: Whether any expression may depend on where a line begins.
     """
 
-    __slots__ = ("_database", "_lock", "left_out")
+    __slots__ = ("_database", "_lock", "is_anchored", "left_out")
 
     def __init__(self, patterns: Mapping[int, str]) -> None:
         common = {
@@ -51,6 +53,7 @@ class RegexSet:
             # One of them is beyond Hyperscan, and it does not say which.
             common = {key: octets for key, octets in common.items() if _database({key: octets})}
             self._database = _database(common)
+        self.is_anchored = any(b"^" in octets for octets in common.values())
         self.left_out = tuple(key for key in patterns if key not in common)
 
     def __bool__(self) -> bool:
