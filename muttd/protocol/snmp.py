@@ -137,7 +137,7 @@ def parse_notification(octets: bytes) -> Notification:
         MalformedTrap: Another version, another PDU, no snmpTrapOID, or beyond a limit: 64 KiB, 256
             varbinds, 128 arcs.
 
-    Cost: one pass, O(len(octets)); some 7 us for a linkDown.
+    Cost: one pass, O(len(octets)); some 8 us for a linkDown.
     Source: RFC 1157, 4; RFC 1901, 3; RFC 3416, 3; RFC 3584, 3.1.
     """
     if len(octets) > MAX_MESSAGE_OCTETS:
