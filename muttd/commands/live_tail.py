@@ -202,7 +202,13 @@ class Tail:
         self._missed = 0
         if self._last_id is None:
             return
-        events, total = await trio.to_thread.run_sync(partial(self._stored_after, self._last_id))
+        after = partial(self._stored_after, self._last_id)
+        try:
+            events, total = await trio.to_thread.run_sync(after)
+        except CommandFailed as exc:
+            # A daemon that has just started may not answer yet; what comes now is not lost by it.
+            self._remark(f"what came meanwhile is not shown: {exc}")
+            return
         if total > len(events):
             self._remark(f"{total - len(events)} older events of the gap are not shown")
         self._show(reversed(events))

@@ -52,6 +52,7 @@ class LiveServer:
         filters: Every filter that a client sent.
         stored: What GET /api/v2/events answers, newest first, in pages of two.
         asked: The request targets of those GETs.
+        is_away: Whether they are answered with 503.
     """
 
     def __init__(self, url: str, scripts: Sequence[Script]) -> None:
@@ -59,6 +60,7 @@ class LiveServer:
         self.filters: list[dict[str, Any]] = []
         self.stored: list[dict[str, Any]] = []
         self.asked: list[str] = []
+        self.is_away = False
         self._scripts = list(scripts)
 
     async def serve(self, stream: trio.SocketStream) -> None:
@@ -84,9 +86,13 @@ class LiveServer:
                 await socket.aclose()
             nursery.cancel_scope.cancel()
 
-    async def _answer(self, stream: trio.SocketStream, head: bytes) -> None:
-        target = head.split()[1].decode()
+    async def _answer(self, stream: trio.SocketStream, request: bytes) -> None:
+        target = request.split()[1].decode()
         self.asked.append(target)
+        if self.is_away:
+            await stream.send_all(b"HTTP/1.1 503 Away\r\nConnection: close\r\n\r\n")
+            await stream.aclose()
+            return
         start = int(target.rpartition("cursor=")[2]) if "cursor=" in target else 0
         end = start + 2
         body = json.dumps(
@@ -96,7 +102,8 @@ class LiveServer:
                 "next_cursor": str(end) if end < len(self.stored) else None,
             }
         ).encode()
-        await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+        await stream.send_all(head + body)
         await stream.aclose()
 
 

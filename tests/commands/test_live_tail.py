@@ -158,6 +158,25 @@ async def test_a_gap_too_long_to_read_is_cut_and_said(monkeypatch: pytest.Monkey
     assert seen.remarks[-1] == "4 older events of the gap are not shown"
 
 
+async def test_a_gap_that_cannot_be_filled_is_said_and_the_tail_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live_tail, "FIRST_RETRY_S", 0.01)
+
+    async def until_restart(socket: Socket) -> None:
+        await send(socket, type="events", sampled=1, events=[an_event(1, pending=False)])
+
+    async def after_it(socket: Socket) -> None:
+        await send(socket, type="events", sampled=1, events=[an_event(2, pending=False)])
+        await trio.sleep_forever()
+
+    async with open_live_server(until_restart, after_it) as server:
+        server.is_away = True
+        seen = await follow(server, 2)
+    assert seen.ids == ["0195-0001", "0195-0002"]
+    assert seen.remarks[-1].startswith("what came meanwhile is not shown: ")
+
+
 async def test_a_server_that_falls_silent_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_tail, "FIRST_RETRY_S", 0.01)
     monkeypatch.setattr(live_tail, "SILENCE_S", 0.05)
