@@ -9,7 +9,8 @@ answered 503, and the client still has it.
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterable
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import msgspec
 import trio
@@ -148,7 +149,9 @@ def _is_lines(content_type: str) -> bool:
     return media_type in _LINES
 
 
-async def read_body(chunks: AsyncIterable[bytes], *, is_gzip: bool, max_octets: int) -> bytes:
+async def read_body(
+    chunks: AsyncGenerator[bytes, None], *, is_gzip: bool, max_octets: int
+) -> bytes:
     """The whole body, inflated as it comes in and never longer than max_octets.
 
     Raises:
@@ -156,10 +159,11 @@ async def read_body(chunks: AsyncIterable[bytes], *, is_gzip: bool, max_octets: 
     """
     inflater = _Gunzip(max_octets) if is_gzip else None
     body = bytearray()
-    async for chunk in chunks:
-        body += chunk if inflater is None else inflater.feed(chunk, max_octets - len(body))
-        if len(body) > max_octets:
-            raise HTTPException(413, f"The body is longer than {max_octets} octets.")
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            body += chunk if inflater is None else inflater.feed(chunk, max_octets - len(body))
+            if len(body) > max_octets:
+                raise HTTPException(413, f"The body is longer than {max_octets} octets.")
     if inflater is not None and not inflater.is_whole:
         raise HTTPException(400, "The body is not whole gzip.")
     return bytes(body)
