@@ -109,7 +109,7 @@ export class EventDetail {
       ...(event.varbinds.length === 0 ? [] : [varbindsPart(event.varbinds)]),
       ...structuredDataParts(event.structured_data),
       factsPart(event),
-      attributesPart(event.attributes),
+      ...attributesParts(event.attributes),
       octetsPart(event),
     );
     // New content replaced the element that had the focus: give it to its successor.
@@ -246,10 +246,10 @@ function factsPart(event) {
   );
 }
 
-function attributesPart(attributes) {
+function attributesParts(attributes) {
   const pairs = Object.entries(attributes);
-  if (pairs.length === 0) return null;
-  return part("Attributes", facts(pairs.map(([name, value]) => [visible(name), typeof value === "string" ? value : JSON.stringify(value)])));
+  if (pairs.length === 0) return [];
+  return [part("Attributes", facts(pairs.map(([name, value]) => [visible(name), typeof value === "string" ? value : JSON.stringify(value)])))];
 }
 
 function octetsPart(event) {

@@ -13,13 +13,16 @@ export const MAX_ROWS = 1000;
 const CALM_MS = 160;
 const CALM_FROM_ROWS = 12;
 
+// What the App column has room for.
+const MAX_OID_CHARACTERS = 15;
+
 const COLUMNS = ["time", "severity", "host", "transport", "app", "message", "decision"];
 const DECISION_FIELDS = ["matched", "rule_id", "rule_name", "rule_revision", "handling", "environment", "team"];
 
 export class EventRows {
   /**
    * @param {HTMLElement} body Where the rows go.
-   * @param {function(Object|null): void} onShown Called after each change with the newest event added.
+   * @param {function(): void} onShown Called after each change.
    */
   constructor(body, onShown) {
     this.body = body;
@@ -69,7 +72,7 @@ export class EventRows {
     this.byId.clear();
     this.current = null;
     this.body.replaceChildren();
-    this.onShown(null);
+    this.onShown();
   }
 
   eventOf(node) {
@@ -120,7 +123,7 @@ export class EventRows {
     this.body.prepend(...rows.map((row) => row.node));
     this.order.unshift(...rows);
     for (const event of between) this.#insert(event);
-    this.onShown(fresh[0]);
+    this.onShown();
   }
 
   #drop(surplus) {
@@ -181,11 +184,17 @@ function drawRow(node, event) {
   host.textContent = oneLine(event.hostname);
   host.title = event.hostname === event.source_ip ? event.hostname : `${event.hostname} (${event.source_ip})`;
   transport.textContent = event.transport;
-  app.textContent = oneLine(event.app_name ?? event.trap_oid ?? "");
-  app.title = app.textContent;
+  app.textContent = oneLine(event.app_name ?? shortOid(event.trap_oid));
+  app.title = event.app_name ?? event.trap_oid ?? "";
   message.replaceChildren(...(event.malformed ? [malformedMark(event.malformed)] : []), oneLine(event.message));
   message.title = "";
   drawDecision(node, event, decision);
+}
+
+/** The end of an OID tells one from another; its beginning is the same for all. */
+function shortOid(oid) {
+  if (oid === null || oid.length <= MAX_OID_CHARACTERS) return oid ?? "";
+  return `…${oid.slice(1 - MAX_OID_CHARACTERS)}`;
 }
 
 function malformedMark(why) {

@@ -25,7 +25,7 @@ const TOP_PX = 8;
 
 class LivePage {
   constructor() {
-    this.rows = new EventRows(byId("rows"), (newest) => this.#drawn(newest));
+    this.rows = new EventRows(byId("rows"), () => this.#drawn());
     this.detail = new EventDetail(byId("detail"), {
       onClose: () => this.#detailClosed(),
       mayChange: ["operator", "admin"].includes(document.body.dataset.role),
@@ -45,6 +45,7 @@ class LivePage {
     this.isFilling = true;
     this.hasConnected = false;
     this.clockSkew_ms = null;
+    this.freshAt = null; // received_at of the newest event that came live and is not drawn yet
     this.sampledUntil = 0;
     this.status = null;
     this.connectionState = "connecting";
@@ -99,6 +100,7 @@ class LivePage {
     // Until the new filter's first answer is here, these may still be the old filter's.
     if (this.isFilling) return;
     if (this.pausedBy === null) {
+      this.freshAt = events.at(-1)?.received_at ?? null;
       this.rows.add(events);
       return;
     }
@@ -282,10 +284,12 @@ class LivePage {
 
   #open(eventId, known, takeFocus = true) {
     this.detail.open(eventId, known, takeFocus);
+    byId("live-body").classList.add("with-detail");
     history.replaceState(null, "", location.pathname + query({ ...this.filter.values, event: eventId }));
   }
 
   #detailClosed() {
+    byId("live-body").classList.remove("with-detail");
     history.replaceState(null, "", location.pathname + query(this.filter.values));
     (this.rows.current ?? this.stream).focus({ preventScroll: true });
     if (this.pausedBy !== "reading") return;
@@ -295,12 +299,13 @@ class LivePage {
 
   // ---- what the page shows ---------------------------------------------------------------
 
-  #drawn(newest) {
+  #drawn() {
     this.#showEmpty();
-    if (newest === null || this.clockSkew_ms === null) return;
-    const lag_ms = Date.now() - this.clockSkew_ms - Date.parse(newest.received_at);
-    // An old event from a filled gap says nothing about the lag now.
-    if (lag_ms < 60_000) byId("lag").textContent = duration(Math.max(0, lag_ms) / 1000);
+    // Events out of the store say nothing about the lag now.
+    if (this.freshAt === null || this.clockSkew_ms === null) return;
+    const lag_ms = Date.now() - this.clockSkew_ms - Date.parse(this.freshAt);
+    byId("lag").textContent = duration(Math.max(0, lag_ms) / 1000);
+    this.freshAt = null;
   }
 
   #showConnection() {

@@ -64,7 +64,8 @@ export function showErrors(form, details) {
 /** "Matches when message contains “x” and severity is err or worse." */
 export function sentenceFor(rule) {
   const { pattern, condition } = ruleInWords(rule);
-  if (pattern === "") return "Give a text or an OID: a rule without a pattern matches nothing.";
+  if (pattern === "" && condition === "") return "Give a pattern or a condition.";
+  if (pattern === "") return `Matches every event whose ${condition.replace(" and host is", " and whose host is")}.`;
   return `Matches when ${pattern}${condition ? `, and only if ${condition}` : ""}.`;
 }
 
@@ -84,6 +85,12 @@ function hostMatches(pattern, event) {
   return new RegExp(`^${expression}$`, "is").test(event.hostname);
 }
 
+// What text rules look at: the line with its header, and the message identifier.
+function textsOf(event) {
+  const header = event.app_name ? `${event.app_name}${event.procid ? `[${event.procid}]` : ""}: ` : "";
+  return [header + event.message, event.msgid ?? ""];
+}
+
 /**
  * Try a rule on the event it was made from.
  * @returns {{verdict: "yes"|"no"|"unknown", text: string, found: [number, number]|null}}
@@ -94,16 +101,19 @@ export function tryOn(rule, event) {
   const text = rule.match_type === "oid_prefix" ? null : rule.match_string;
   const severity = rule.syslog_severity;
   const host = rule.host_pattern === null ? true : hostMatches(rule.host_pattern, event);
-  const at = text !== null && rule.match_type === "contains" ? message.toLowerCase().indexOf(text.toLowerCase()) : -1;
+  const wanted = text !== null && rule.match_type === "contains" ? text.toLowerCase() : null;
+  const at = wanted === null ? -1 : message.toLowerCase().indexOf(wanted);
   const found = at === -1 ? null : [at, at + text.length];
+  const hasText = wanted !== null && textsOf(event).some((each) => each.toLowerCase().includes(wanted));
   const hasOid = oid !== null && oidMatches(oid, event.trap_oid);
   if (severity !== null && !(rule.severity_op === "eq" ? event.severity === severity : event.severity <= severity)) {
     return { verdict: "no", text: `Would not match: this event’s severity is ${event.severity_name}.`, found };
   }
   if (host === false) return { verdict: "no", text: `Would not match: this event’s host is ${visible(event.hostname)}.`, found };
-  if (found === null && !hasOid) {
+  const hasPattern = text !== null || oid !== null;
+  if (!hasPattern && severity === null && rule.host_pattern === null) return { verdict: "unknown", text: "", found };
+  if (hasPattern && !hasText && !hasOid) {
     if (text !== null && rule.match_type === "regex") return { verdict: "unknown", text: "The daemon checks the expression when you save.", found };
-    if (text === null && oid === null) return { verdict: "unknown", text: "", found };
     return { verdict: "no", text: "Would not match: neither pattern is in this event.", found };
   }
   if (host === null) return { verdict: "unknown", text: "Matches if the event’s address is in that network.", found };
