@@ -52,6 +52,16 @@ _SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+_VERSION_HEADERS = {
+    "X-API-Version": API_VERSION,
+    "X-API-Supported-Versions": ", ".join(SUPPORTED_VERSIONS),
+}
+
+# What the server puts on an answer that it makes itself, before there is a request to hand on.
+SERVER_HEADERS = tuple(
+    (name.encode(), value.encode())
+    for name, value in (_SECURITY_HEADERS | _VERSION_HEADERS).items()
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -167,7 +177,6 @@ class _Exchange:
         for name, value in _SECURITY_HEADERS.items():
             headers.setdefault(name, value)
         if self._is_api:
-            headers["X-API-Version"] = API_VERSION
-            headers["X-API-Supported-Versions"] = ", ".join(SUPPORTED_VERSIONS)
+            headers.update(_VERSION_HEADERS)
         if self._is_deprecated:
             headers["X-API-Deprecated"] = "true"

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from web_site import Site
 
 from muttd.web.auth import Role
-from muttd.web.envelope import SUPPORTED_VERSIONS
+from muttd.web.envelope import SERVER_HEADERS, SUPPORTED_VERSIONS
 
 ANY_KIND_OF_RESPONSE = [
     ("GET", "/api/v2/rules"),
@@ -98,6 +98,12 @@ async def test_version_1_answers_the_same_and_says_that_it_is_deprecated(site: S
 async def test_an_error_of_version_1_is_deprecated_too(site: Site) -> None:
     response = await site.call("GET", "/api/v1/rules", role=None)
     assert (response.status_code, response.headers["X-API-Deprecated"]) == (401, "true")
+
+
+async def test_what_the_server_answers_itself_may_wear_the_same(site: Site) -> None:
+    response = await site.get("/api/v2/nowhere")
+    for name, value in SERVER_HEADERS:
+        assert response.headers[name.decode()] == value.decode()
 
 
 @pytest.mark.parametrize("version", SUPPORTED_VERSIONS)
