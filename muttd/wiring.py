@@ -333,6 +333,12 @@ def start_web(
     sockets: Sequence[socket.socket],
 ) -> None:
     """Start the page, the API and the live feed."""
+    account = parts.accounts["http"]
+
+    def count_received(items: int, rejected: int) -> None:
+        account.received += items
+        account.refused["invalid"] += rejected
+
     services = Services(
         store=parts.store,
         queue=parts.queue,
@@ -345,6 +351,7 @@ def start_web(
         status=partial(status, scene),
         rules_changed=parts.rules.poke,
         is_accepting=lambda: not scene.is_draining(),
+        count_received=count_received,
         queue_limit=settings.queue.max_events,
         ingest_wait_s=settings.intake.wait_s,
         max_body_octets=settings.http_server.max_body_octets,

@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -25,6 +26,8 @@ import httpx
 T = TypeVar("T")
 
 START_TIMEOUT_S = 20.0
+# Made once: it reads every CA of this machine, and no test daemon speaks TLS.
+_TLS = ssl.create_default_context()
 _LISTENING = re.compile(r"(\w+): listening on (\S+):(\d+)")
 
 
@@ -125,7 +128,11 @@ class RunningDaemon:
     def client(self, key: str = "admin") -> httpx.Client:
         """An API client with that key."""
         return httpx.Client(
-            base_url=self.url, headers={"X-API-KEY": self.key(key)}, timeout=30.0, trust_env=False
+            base_url=self.url,
+            headers={"X-API-KEY": self.key(key)},
+            timeout=30.0,
+            trust_env=False,
+            verify=_TLS,
         )
 
     def get(self, path: str, **params: Any) -> Any:
@@ -164,7 +171,16 @@ class RunningDaemon:
 
 
 def _is_idle(status: dict[str, Any]) -> bool:
-    return status["queue"]["ingest"]["items"] == 0 and status["intake"]["waiting_events"] == 0
+    waiting: int = status["intake"]["waiting_events"] + status["queue"]["ingest"]["items"]
+    return waiting == 0
+
+
+def resident_octets(pid: int) -> int:
+    """A process's resident set, from proc(5)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("no VmRSS")
 
 
 def a_rule(**values: Any) -> dict[str, Any]:

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from mutations import SYSLOG, TRAPS, mutations
-from running_daemon import RunningDaemon, eventually
+from running_daemon import RunningDaemon, eventually, resident_octets
 
 pytestmark = pytest.mark.chaos
 
 COUNT = 15_000
 MAX_GROWTH_OCTETS = 64 << 20
-
-
-def resident_octets(pid: int) -> int:
-    """The process's resident set, from proc(5)."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError("no VmRSS")
 
 
 def is_balanced(row: dict[str, Any]) -> bool:

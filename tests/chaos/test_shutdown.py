@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from running_daemon import RunningDaemon, eventually
+from running_daemon import RunningDaemon, eventually, resident_octets
 
 pytestmark = pytest.mark.chaos
 
@@ -104,14 +104,6 @@ def read_status(sock: socket.socket) -> bytes:
         return sock.recv(12)[9:12]
     except ConnectionResetError:
         return b""
-
-
-def resident_octets(pid: int) -> int:
-    """The process's resident set, from proc(5)."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError("no VmRSS")
 
 
 @pytest.mark.parametrize(

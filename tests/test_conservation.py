@@ -1,0 +1,89 @@
+"""Nothing goes missing without a number: the two equations, over every listener of a real daemon.
+
+received = queued + refused + dropped
+queued   = audited + dead-lettered + history + pending
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from mutations import SYSLOG, TRAPS, mutations
+from running_daemon import RunningDaemon, a_rule, eventually
+
+pytestmark = pytest.mark.acceptance
+
+PER_LISTENER = 1000
+
+
+def send_datagrams(daemon: RunningDaemon, listener: str, corpus: tuple[bytes, ...]) -> None:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        sock.connect(("::1", daemon.ports[listener]))
+        for n, octets in enumerate(mutations(corpus, seed=3, count=PER_LISTENER)):
+            # Half of them as they should be, every other one damaged.
+            sock.send(octets if n % 2 else corpus[n % len(corpus)])
+
+
+def send_streams(daemon: RunningDaemon) -> None:
+    """Two senders on one port, each with its own framing."""
+    for is_counted in (False, True):
+        with socket.create_connection(("::1", daemon.ports["syslog_tcp"])) as sock:
+            for n in range(PER_LISTENER // 2):
+                text = SYSLOG[n % 5] + b" %d" % n
+                sock.sendall(b"%d %s" % (len(text), text) if is_counted else text + b"\n")
+
+
+def send_items(daemon: RunningDaemon) -> None:
+    good = [{"message": f"LINK-3-UPDOWN {n}", "hostname": "h"} for n in range(PER_LISTENER // 2)]
+    bad = [{"message": f"no hostname {n}"} for n in range(PER_LISTENER // 2)]
+    daemon.post("/ingest", [item for pair in zip(good, bad, strict=True) for item in pair])
+
+
+def is_settled(rows: list[dict[str, Any]]) -> bool:
+    return all(
+        row["received"] + row["kernel_dropped"] >= PER_LISTENER
+        and row["received"] == row["queued"] + row["refused"] + row["dropped"]
+        for row in rows
+    )
+
+
+def test_every_message_on_every_listener_is_accounted_for(
+    start_daemon: Callable[..., RunningDaemon],
+) -> None:
+    daemon = start_daemon()
+    daemon.post("/api/v2/rules", a_rule())
+    eventually(lambda: daemon.get("/api/v2/status")["rules"]["active"])
+    send_datagrams(daemon, "syslog_udp", SYSLOG)
+    send_datagrams(daemon, "snmp", TRAPS)
+    send_streams(daemon)
+    send_items(daemon)
+    rows = eventually(lambda: daemon.get("/api/v2/status")["listeners"], is_settled)
+    assert {row["name"] for row in rows} == {"syslog_udp", "syslog_tcp", "snmp", "http"}
+    assert sum(row["received"] + row["kernel_dropped"] for row in rows) == 4 * PER_LISTENER
+    [http] = [row for row in rows if row["name"] == "http"]
+    assert http["refused_by_reason"] == {"invalid": PER_LISTENER // 2}
+    daemon.wait_idle()
+    queued = sum(row["queued"] for row in rows)
+    pipeline = daemon.get("/api/v2/status")["pipeline"]
+    assert pipeline["matched"] + pipeline["unmatched"] + pipeline["buried"] == queued
+    stored = daemon.get("/api/v2/events", limit=1)["pagination"]["total"]
+    audited = daemon.get("/api/v2/audit-logs", limit=1)["pagination"]["total"]
+    assert (stored, audited) == (queued, pipeline["matched"])
+
+
+def test_every_series_is_there_at_zero_from_the_start(
+    start_daemon: Callable[..., RunningDaemon],
+) -> None:
+    daemon = start_daemon()
+    with daemon.client() as client:
+        text = client.get("/metrics").text
+    for listener in ("syslog_udp", "syslog_tcp", "snmp", "http"):
+        for name in ("received", "queued", "dropped", "kernel_dropped", "malformed"):
+            assert f'muttd_intake_{name}_total{{listener="{listener}"}} 0.0' in text
+    for name in ("delivered", "retried", "dead"):
+        assert f"muttd_forwarder_{name}_total 0.0" in text
+    for name in ("matched", "unmatched", "alerts", "buried", "failures"):
+        assert f"muttd_alerter_{name}_total 0.0" in text
