@@ -12,19 +12,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import yaml
+import msgspec
 
 from muttd.commands.client import Client, add_client_options, base_url, find_key
 from muttd.commands.outcome import EX_DATAERR, EX_NOINPUT, EX_OK, EX_USAGE, CommandFailed
 from muttd.commands.terminal import table
+from muttd.errors import InvalidInput
+from muttd.rules.exchange import drafts_from_text, rules_to_json, rules_to_yaml
 from muttd.rules.model import RuleDraft
+from muttd.rules.validate import draft_rule
 
-_DRAFT_FIELDS = RuleDraft.__struct_fields__
-# What an older export or the API itself may carry, and what means nothing on another daemon.
-_THEIRS = ("id", "revision", "created_at", "updated_at")
+Present = Mapping[str, list[tuple[int, RuleDraft]]]
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -103,86 +104,83 @@ def export_rules(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Write every rule."""
     with _client(args, environ) as client:
         drafts = [_draft_of(rule) for rule in _all_rules(client)]
-    document = {"rules": drafts}
-    if args.format == "json":
-        sys.stdout.write(json.dumps(document, indent=2) + "\n")
-    else:
-        yaml.safe_dump(document, sys.stdout, sort_keys=False, allow_unicode=True)
+    sys.stdout.write(rules_to_json(drafts) if args.format == "json" else rules_to_yaml(drafts))
     return EX_OK
 
 
-def _draft_of(rule: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: rule[name] for name in _DRAFT_FIELDS if name in rule}
+def _draft_of(rule: Mapping[str, Any]) -> RuleDraft:
+    """What of a rule means the same on another daemon."""
+    try:
+        return draft_rule(rule)
+    except InvalidInput as exc:
+        # Only a daemon that is newer than this program has such a rule.
+        raise CommandFailed(f"cannot read rule {rule.get('id')}: {exc}", EX_DATAERR) from exc
 
 
 def import_rules(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Create or update rules, and count what was done."""
     if args.file == "-" and args.key_file == "-":
         raise CommandFailed("the rules and the key cannot both be on stdin", EX_USAGE)
-    wanted = _rules_in(args.file)
+    try:
+        wanted = drafts_from_text(_text_of(args.file), form="yaml")
+    except InvalidInput as exc:
+        # Before the first call: a file with a mistake in it changes nothing.
+        for field, what in exc.problems:
+            sys.stderr.write(f"muttd: {field}: {' '.join(what.split())}\n")
+        return EX_DATAERR
     done = {"created": 0, "updated": 0, "unchanged": 0, "refused": 0}
     with _client(args, environ) as client:
-        present: dict[str, list[dict[str, Any]]] = {}
-        for rule in _all_rules(client):
-            present.setdefault(rule["name"], []).append(rule)
-        for number, draft in enumerate(wanted, start=1):
+        present = _by_name(_all_rules(client))
+        for draft in wanted:
             try:
                 done[_import_one(client, draft, present, args)] += 1
             except CommandFailed as exc:
                 if exc.exit_code != EX_DATAERR:
                     raise
-                # One bad rule does not keep the good ones out, as in a batch of events.
                 done["refused"] += 1
-                sys.stderr.write(f"muttd: rule {number} ({draft.get('name')}): {exc}\n")
+                sys.stderr.write(f"muttd: rule {draft.name!r}: {exc}\n")
     would = "would be " if args.dry_run else ""
     sys.stdout.write(", ".join(f"{count} {would}{what}" for what, count in done.items()) + "\n")
     return EX_DATAERR if done["refused"] else EX_OK
 
 
+def _by_name(rules: Iterable[Mapping[str, Any]]) -> Present:
+    present: dict[str, list[tuple[int, RuleDraft]]] = {}
+    for rule in rules:
+        present.setdefault(rule["name"], []).append((rule["id"], _draft_of(rule)))
+    return present
+
+
 def _import_one(
-    client: Client,
-    draft: dict[str, Any],
-    present: Mapping[str, list[dict[str, Any]]],
-    args: argparse.Namespace,
+    client: Client, draft: RuleDraft, present: Present, args: argparse.Namespace
 ) -> str:
-    namesakes = present.get(str(draft.get("name")), [])
+    namesakes = present.get(draft.name, [])
     if len(namesakes) > 1:
-        ids = ", ".join(str(rule["id"]) for rule in namesakes)
+        ids = ", ".join(str(rule_id) for rule_id, _ in namesakes)
         raise CommandFailed(f"several rules have this name: {ids}; rename them first", EX_DATAERR)
-    body = draft if args.reason is None else {**draft, "change_reason": args.reason}
+    body = msgspec.to_builtins(draft)
+    if args.reason is not None:
+        body["change_reason"] = args.reason
     if not namesakes:
         if not args.dry_run:
             client.call("POST", "/api/v2/rules", body=body)
         return "created"
-    [rule] = namesakes
-    if all(rule.get(name) == value for name, value in draft.items()):
+    [(rule_id, was)] = namesakes
+    if was == draft:
         return "unchanged"
     if not args.dry_run:
-        client.call("PUT", f"/api/v2/rules/{rule['id']}", body=body)
+        client.call("PUT", f"/api/v2/rules/{rule_id}", body=body)
     return "updated"
 
 
-def _rules_in(path: str) -> list[dict[str, Any]]:
+def _text_of(path: str) -> str:
+    """YAML, or JSON, which is YAML too."""
     try:
         if path == "-":
-            text = sys.stdin.read()
-        else:
-            with open(path, encoding="utf-8") as rules_file:
-                text = rules_file.read()
-        # JSON is YAML: one reader for both.
-        document = yaml.safe_load(text)
+            return sys.stdin.read()
+        with open(path, encoding="utf-8") as rules_file:
+            return rules_file.read()
     except OSError as exc:
         raise CommandFailed(f"cannot read {path}: {exc.strerror}", EX_NOINPUT) from exc
-    except (UnicodeDecodeError, yaml.YAMLError) as exc:
-        what = " ".join(str(exc).split())
-        raise CommandFailed(f"{path} is neither YAML nor JSON: {what}", EX_DATAERR) from exc
-    return list(_drafts_of(document, path))
-
-
-def _drafts_of(document: object, path: str) -> Iterator[dict[str, Any]]:
-    rules = document.get("rules") if isinstance(document, dict) else document
-    if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
-        raise CommandFailed(f"{path} holds no list of rules", EX_DATAERR)
-    for rule in rules:
-        # A key that no rule has is sent on: the daemon refuses it by name.
-        yield {name: value for name, value in rule.items() if name not in _THEIRS}
+    except UnicodeDecodeError as exc:
+        raise CommandFailed(f"{path} is not UTF-8 text", EX_DATAERR) from exc

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from muttd.event import SEVERITY_NAMES
+from muttd.rules.validate import severity_from
 
-# What people and other programs call them.
-_ALIASES = {"emergency": 0, "panic": 0, "critical": 2, "error": 3, "warn": 4, "informational": 6}
 # RFC 5424, 6.2.1, table 1, with the names of syslog(3). The index is the facility.
 FACILITY_NAMES = (
     *("kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron"),
@@ -18,20 +16,17 @@ FACILITY_NAMES = (
 
 def severity_number(text: str) -> int:
     """0 to 7, from a number or a name; a type for argparse."""
-    return _number(text, SEVERITY_NAMES, _ALIASES)
+    try:
+        return severity_from(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
 
 
 def facility_number(text: str) -> int:
     """0 to 23, from a number or a name; a type for argparse."""
-    return _number(text, FACILITY_NAMES, {})
-
-
-def _number(text: str, names: tuple[str, ...], aliases: dict[str, int]) -> int:
-    known = {**aliases, **{name: n for n, name in enumerate(names)}}
-    known |= {str(n): n for n in range(len(names))}
-    try:
-        return known[text.lower()]
-    except KeyError:
-        raise argparse.ArgumentTypeError(
-            f"must be 0 to {len(names) - 1} or one of {', '.join(names)}"
-        ) from None
+    word = text.lower()
+    if word in FACILITY_NAMES:
+        return FACILITY_NAMES.index(word)
+    if word.isdecimal() and int(word) < len(FACILITY_NAMES):
+        return int(word)
+    raise argparse.ArgumentTypeError(f"must be 0 to 23 or one of {', '.join(FACILITY_NAMES)}")

@@ -76,7 +76,7 @@ def _pipeline(status: Mapping[str, Any], palette: Palette) -> Iterator[str]:
     for name in ("ingest", "alert"):
         depth = queue[name]
         oldest = depth["oldest_age_s"]
-        waits = "" if oldest is None else f", the oldest for {age(oldest)}"
+        waits = f", the oldest for {age(oldest)}" if depth["items"] else ""
         limit = f" of at most {queue['limit']}" if name == "ingest" else ""
         yield f"{name:<7}    {depth['items']} waiting{limit}{waits}"
     counts = status["pipeline"]

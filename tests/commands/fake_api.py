@@ -20,6 +20,7 @@ class FakeApi:
         status: What GET /api/v2/status answers.
         answers: (method, path) -> (status, body) that come instead of the usual answer.
         reasons: change_reason of every change.
+        refused_name: A rule of this name gets a 400.
         max_page_items: Less than a client asks for, to make it turn pages.
     """
 
@@ -29,6 +30,7 @@ class FakeApi:
         self.answers: dict[tuple[str, str], tuple[int, Any]] = {}
         self.reasons: list[str | None] = []
         self.max_page_items = 2
+        self.refused_name: str | None = None
         api = self
 
         class Exchange(BaseHTTPRequestHandler):
@@ -82,7 +84,7 @@ class FakeApi:
         if method == "GET":
             return 200, self._page(params)
         self.reasons.append(body.pop("change_reason", None))
-        if body.get("prod_handling") == "Pag_and_ticket":
+        if body.get("name") == self.refused_name:
             detail = {"field": "prod_handling", "message": "no such handling"}
             return 400, {"error": "invalid", "message": "wrong", "details": [detail]}
         if method == "POST":

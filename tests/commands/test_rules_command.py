@@ -95,6 +95,15 @@ def test_what_was_exported_goes_into_an_empty_daemon(
     assert api.reasons == ["moved"] * 3
 
 
+A_SHORT_RULE = {
+    "name": "link down",
+    "match_string": "LINK-3-UPDOWN",
+    "prod_handling": "page_and_ticket",
+    "dev_handling": "Log_only",
+    "team_assignment": "NETO",
+}
+
+
 def a_rules_file(directory: Path, rules: object) -> str:
     path = directory / "rules.json"
     path.write_text(json.dumps(rules))
@@ -105,7 +114,7 @@ def test_a_rule_that_differs_is_updated_by_its_name(
     api: FakeApi, key_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     api.rules = [a_rule(id=7)]
-    path = a_rules_file(tmp_path, [{"name": "link down", "priority": 5, "id": 99}])
+    path = a_rules_file(tmp_path, [a_rule(priority=5, id=99, revision=8)])
     assert run("import", "--dry-run", path, api=api, key_file=key_file) == 0
     assert api.rules == [a_rule(id=7)]
     assert run("import", path, api=api, key_file=key_file) == 0
@@ -116,15 +125,43 @@ def test_a_rule_that_differs_is_updated_by_its_name(
     ]
 
 
-def test_one_bad_rule_is_named_and_keeps_no_good_one_out(
+def test_what_the_file_leaves_out_goes_back_to_its_default(
+    api: FakeApi, key_file: str, tmp_path: Path
+) -> None:
+    api.rules = [a_rule(id=7, priority=5, host_pattern="core-*")]
+    assert run("import", a_rules_file(tmp_path, [A_SHORT_RULE]), api=api, key_file=key_file) == 0
+    assert api.rules == [a_rule(id=7, revision=2)]
+
+
+def test_a_file_with_a_mistake_changes_nothing_and_names_every_one(
     api: FakeApi, key_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    good, bad = a_rule(name="good"), a_rule(name="bad", prod_handling="Pag_and_ticket")
-    path = a_rules_file(tmp_path, {"rules": [bad, good]})
+    bad = a_rule(name="bad", prod_handling="Pag_and_ticket", match_type="regex", match_string="(")
+    path = a_rules_file(tmp_path, {"rules": [a_rule(name="good"), bad]})
     assert run("import", path, api=api, key_file=key_file) == 65
     out, err = capsys.readouterr()
-    assert err == "muttd: rule 1 (bad): prod_handling: no such handling\n"
+    assert (out, api.rules) == ("", [])
+    fields = {line.split(": ")[1] for line in err.splitlines()}
+    assert fields == {"rules[1].prod_handling", "rules[1].match_string"}
+
+
+def test_a_rule_that_the_daemon_refuses_is_named_and_keeps_no_other_out(
+    api: FakeApi, key_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.refused_name = "bad"
+    path = a_rules_file(tmp_path, [a_rule(name="bad"), a_rule(name="good")])
+    assert run("import", path, api=api, key_file=key_file) == 65
+    out, err = capsys.readouterr()
+    assert err == "muttd: rule 'bad': prod_handling: no such handling\n"
     assert out == "1 created, 0 updated, 0 unchanged, 1 refused\n"
+
+
+def test_a_rule_of_a_newer_daemon_that_cannot_be_read_is_named(
+    api: FakeApi, key_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.rules = [a_rule(id=4, match_type="by_planets")]
+    assert run("export", api=api, key_file=key_file) == 65
+    assert capsys.readouterr().err.startswith("muttd: cannot read rule 4: match_type: ")
 
 
 def test_a_name_that_several_rules_have_decides_nothing(
@@ -145,12 +182,18 @@ def test_a_daemon_that_goes_away_stops_the_import(
     assert run("import", path, api=api, key_file=key_file) == 69
 
 
-@pytest.mark.parametrize("text", ["{", "rules: 3", "[1]", "just text", "rules: [a: b"])
+@pytest.mark.parametrize("text", ["{", "rules: 3", "[1]", "just text", "rules: [a: b", ""])
 def test_a_file_without_rules_exits_65(
     api: FakeApi, key_file: str, tmp_path: Path, text: str
 ) -> None:
     path = tmp_path / "rules"
     path.write_text(text)
+    assert run("import", str(path), api=api, key_file=key_file) == 65
+
+
+def test_a_file_that_is_no_text_exits_65(api: FakeApi, key_file: str, tmp_path: Path) -> None:
+    path = tmp_path / "rules"
+    path.write_bytes(b"\xff\xfe")
     assert run("import", str(path), api=api, key_file=key_file) == 65
 
 
