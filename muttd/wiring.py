@@ -40,6 +40,7 @@ from muttd.store.contract import Store
 from muttd.store.sqlite import open_store
 from muttd.web.app import create_app
 from muttd.web.auth import ApiKey, KeyRing, Role, Sessions
+from muttd.web.envelope import SERVER_HEADERS
 from muttd.web.live import LIVE_PATH, LiveHub
 from muttd.web.services import Services
 from muttd.workers.alerter import Alerter, AlerterMetrics, AlerterPolicy, Neighbours
@@ -371,6 +372,7 @@ def start_web(
         ),
         metrics=HttpMetrics.register(parts.registry),
         websockets={LIVE_PATH: hub.serve_viewer},
+        error_headers=SERVER_HEADERS,
     )
     app = create_app(services, sessions)
     nursery.start_soon(serve_http, _listeners(sockets), app, options)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
+
+import trio
 
 from muttd.errors import StoreUnavailable
 from muttd.event import Event, EventIds, Transport, utc_now
@@ -50,3 +53,10 @@ def an_event(message: str, **values: Any) -> Event:
             **values,
         }
     )
+
+
+async def wait_until(look: Callable[[], Awaitable[object]], *, within_s: float = 10.0) -> None:
+    """Wait until look() is true of a real backend, whose time no clock of ours can move."""
+    with trio.fail_after(within_s):
+        while not await look():  # noqa: ASYNC110 -- a backend sets no trio.Event
+            await trio.sleep(0.01)

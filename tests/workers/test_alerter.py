@@ -1,0 +1,241 @@
+"""muttd/workers/alerter.py and guard.py on a real queue and store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import trio
+from interruption import Interruption, an_event, wait_until
+from prometheus_client import CollectorRegistry
+
+from muttd.decision import AlertState, Decision, Environment, Handling, decode_alerts
+from muttd.event import Event, EventIds, encode_events
+from muttd.queue.contract import Batch, LetterKind, Queue, Stream
+from muttd.queue.fanout import DecidedBatch, LocalFanout
+from muttd.rules.model import RuleDraft
+from muttd.store.contract import Change, EventQuery, Store, Window
+from muttd.workers.alerter import Alerter, AlerterMetrics, AlerterPolicy, Neighbours
+from muttd.workers.rules_watch import RulesWatch
+
+A_RULE = RuleDraft(
+    name="link down",
+    match_string="LINK-3-UPDOWN",
+    prod_handling=Handling.PAGE_AND_TICKET,
+    dev_handling=Handling.LOG_ONLY,
+    team_assignment="NETO",
+)
+
+
+@dataclass
+class Scene:
+    """An alerter that runs, and what is around it."""
+
+    alerter: Alerter
+    queue: Interruption
+    store: Interruption
+    rules: RulesWatch
+    fanout: LocalFanout
+
+    async def append(self, *events: Event) -> None:
+        await self.queue.append(Stream.INGEST, [Batch(encode_events(events), len(events))])
+
+    async def wait_items(self, stream: Stream, count: int) -> None:
+        async def is_so() -> bool:
+            depth = await self.queue.depth(stream)
+            return bool(depth.items == count)
+
+        await wait_until(is_so)
+
+    async def wait_held_up(self) -> None:
+        async def is_so() -> bool:
+            return self.alerter.is_held_up
+
+        await wait_until(is_so)
+
+    async def stored(self) -> list[str]:
+        page = await self.store.search_events(EventQuery(), Window())
+        return [decided.event.message for decided in page.items]
+
+
+Start = Callable[..., Any]
+
+
+@pytest.fixture
+async def start(
+    queue: Queue, store: Store, registry: CollectorRegistry, nursery: trio.Nursery
+) -> Start:
+    """Start an alerter on a store with one rule."""
+
+    async def start(**policy: Any) -> Scene:
+        await store.create_rule(A_RULE, Change(actor="test"))
+        doors = Interruption(queue), Interruption(store)
+        rules = RulesWatch(doors[1], check_interval_s=0.05)
+        fanout = LocalFanout()
+        alerter = Alerter(
+            Neighbours(queue=doors[0], store=doors[1], fanout=fanout, rules=rules),
+            AlerterPolicy(
+                **{
+                    "consumer": "test",
+                    "batch_entries": 8,
+                    "max_retries": 3,
+                    "claim_idle_s": 0.1,
+                    "keep_history": True,
+                    "alert_state": AlertState.QUEUED,
+                    **policy,
+                }
+            ),
+            AlerterMetrics(registry),
+            EventIds(),
+        )
+        nursery.start_soon(rules.run)
+        nursery.start_soon(alerter.run)
+        return Scene(alerter, *doors, rules, fanout)
+
+    return start
+
+
+async def alerts_in(scene: Scene) -> list[str]:
+    entries = await scene.queue.take(Stream.ALERT, "test", count=10, wait_s=0)
+    return [alert.alert_id for entry in entries for alert in decode_alerts(entry.payload)]
+
+
+async def test_a_matched_event_is_audited_and_its_alert_is_in_the_alert_stream(
+    start: Start,
+) -> None:
+    scene = await start()
+    event = an_event("LINK-3-UPDOWN now")
+    await scene.append(event, an_event("nothing"))
+    await scene.wait_items(Stream.ALERT, 1)
+    assert sorted(await scene.stored()) == ["LINK-3-UPDOWN now", "nothing"]
+    [alert_id] = await alerts_in(scene)
+    assert alert_id == f"{event.event_id}.1"
+    assert scene.alerter.tally() == {"matched": 1, "unmatched": 1, "alerts": 1, "buried": 0}
+
+
+async def test_while_the_store_is_away_events_wait_and_nothing_is_buried(start: Start) -> None:
+    scene = await start()
+    await scene.rules.wait_loaded()
+    scene.store.is_away = True
+    await scene.append(an_event("patience"))
+    await scene.wait_held_up()
+    assert (await scene.queue.depth(Stream.INGEST)).items == 1
+    scene.store.is_away = False
+    await scene.wait_items(Stream.INGEST, 0)
+    assert await scene.stored() == ["patience"]
+    assert not scene.alerter.is_held_up
+    assert await scene.queue.dead_letter_count(LetterKind.EVENT) == 0
+
+
+async def test_while_the_queue_is_away_acks_wait_and_no_effect_is_doubled(start: Start) -> None:
+    scene = await start()
+    await scene.append(an_event("LINK-3-UPDOWN"))
+    await scene.wait_items(Stream.ALERT, 1)
+    scene.queue.is_away = True
+    await scene.wait_held_up()
+    scene.queue.is_away = False
+    await scene.append(an_event("after"))
+    await scene.wait_items(Stream.INGEST, 0)
+    assert len(await scene.stored()) == 2
+    assert len(await alerts_in(scene)) == 1
+
+
+async def test_without_history_only_matched_events_are_stored(start: Start) -> None:
+    scene = await start(keep_history=False)
+    await scene.append(an_event("nothing"), an_event("LINK-3-UPDOWN"))
+    await scene.wait_items(Stream.ALERT, 1)
+    assert await scene.stored() == ["LINK-3-UPDOWN"]
+
+
+async def test_without_a_destination_alerts_are_kept_and_not_queued(start: Start) -> None:
+    scene = await start(alert_state=AlertState.UNROUTED)
+    await scene.append(an_event("LINK-3-UPDOWN"))
+    await scene.wait_items(Stream.INGEST, 0)
+    found = await scene.store.search_alerts(state=None, hostname=None, window=Window())
+    assert [each.state for each in found.items] == [AlertState.UNROUTED]
+    assert (await scene.queue.depth(Stream.ALERT)).items == 0
+
+
+async def test_viewers_see_decisions_once_the_store_has_them(start: Start) -> None:
+    scene = await start()
+    async with scene.fanout.subscribe() as subscription:
+        await scene.append(an_event("LINK-3-UPDOWN"))
+        batch = await subscription.batches.receive()
+    assert isinstance(batch, DecidedBatch)
+    assert batch.decided[0].decision.rule_name == "link down"
+
+
+class BrokenRules:
+    """Rules with a fault of the code: some event makes them raise."""
+
+    def decide(self, event: Event) -> Decision:
+        if "poison" in event.message:
+            raise ZeroDivisionError("a fault of ours")
+        return Decision(environment=Environment.PROD)
+
+    def decide_batch(self, events: Sequence[Event]) -> list[Decision]:
+        return [self.decide(event) for event in events]
+
+
+async def test_an_event_that_makes_the_code_fail_is_buried_and_costs_no_other(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = await start()
+    monkeypatch.setattr(RulesWatch, "current", BrokenRules())
+    await scene.append(an_event("before"), an_event("poison"), an_event("behind"))
+    await scene.wait_items(Stream.INGEST, 0)
+    assert sorted(await scene.stored()) == ["before", "behind"]
+    [letter] = await scene.queue.dead_letters(kind=LetterKind.EVENT)
+    assert (letter.reason, letter.attempts) == ("poison", 3)
+    assert letter.error == "ZeroDivisionError: a fault of ours"
+    assert scene.alerter.tally()["buried"] == 1
+
+
+async def test_an_event_that_cannot_be_recorded_is_buried_and_costs_no_other(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = await start()
+    await scene.rules.wait_loaded()
+    monkeypatch.setattr(
+        "muttd.workers.alerter.signature_of", lambda event, decision: event.attributes["absent"]
+    )
+    await scene.append(an_event("plain"), an_event("LINK-3-UPDOWN"))
+    await scene.wait_items(Stream.INGEST, 0)
+    assert await scene.stored() == ["plain"]
+    [letter] = await scene.queue.dead_letters(kind=LetterKind.EVENT)
+    assert letter.error == "KeyError: 'absent'"
+
+
+async def test_an_entry_that_is_no_batch_of_events_is_buried(start: Start) -> None:
+    scene = await start()
+    await scene.queue.append(Stream.INGEST, [Batch(b"\xc1", 1)])
+    await scene.wait_items(Stream.INGEST, 0)
+    [letter] = await scene.queue.dead_letters(kind=LetterKind.EVENT)
+    assert (letter.reason, letter.payload) == ("undecodable", b"\xc1")
+
+
+async def test_what_killed_the_daemon_again_and_again_is_split_then_buried(
+    start: Start, queue: Queue
+) -> None:
+    await queue.append(Stream.INGEST, [Batch(encode_events([an_event("a"), an_event("b")]), 2)])
+    await queue.append(Stream.INGEST, [Batch(encode_events([an_event("alone")]), 1)])
+    await queue.take(Stream.INGEST, "dead", count=10, wait_s=0)
+    for n in range(3):
+        await queue.claim_idle(Stream.INGEST, f"dead-{n}", idle_s=0, count=10)
+    scene = await start()
+    await scene.wait_items(Stream.INGEST, 0)
+    assert sorted(await scene.stored()) == ["a", "b"]
+    [letter] = await scene.queue.dead_letters(kind=LetterKind.EVENT)
+    assert letter.error == "taken 4 times and never finished"
+
+
+async def test_stop_finishes_the_round_under_way(start: Start) -> None:
+    scene = await start()
+    await scene.append(an_event("last"))
+    await scene.wait_items(Stream.INGEST, 0)
+    scene.alerter.stop()
+    with trio.fail_after(10):
+        await scene.alerter.wait_stopped()
+    assert await scene.stored() == ["last"]

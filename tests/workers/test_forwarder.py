@@ -1,0 +1,249 @@
+"""muttd/workers/forwarder.py on a real queue and store, with a destination that has a script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trio
+from interruption import Interruption, an_event, wait_until
+from prometheus_client import CollectorRegistry
+
+from muttd.decision import (
+    Alert,
+    AlertState,
+    Decided,
+    Decision,
+    Environment,
+    Handling,
+    encode_alerts,
+)
+from muttd.errors import DeliverLater, DestinationHeld, Undeliverable
+from muttd.event import utc_now
+from muttd.queue.contract import Batch, LetterKind, Queue, Stream
+from muttd.store.contract import Store, Window
+from muttd.workers.forwarder import Forwarder, ForwarderMetrics, ForwarderPolicy
+from muttd.workers.rate_limit import SlidingLimit
+
+
+class ScriptedDestination:
+    """Takes alerts, or raises what the script says."""
+
+    def __init__(self) -> None:
+        self.attempts: list[str] = []
+        self.taken: list[str] = []
+        self.script: Callable[[str], Exception | None] = lambda text: None
+
+    async def deliver(self, alert: Alert) -> int:
+        await trio.lowlevel.checkpoint()
+        text = alert.event.message
+        self.attempts.append(text)
+        if error := self.script(text):
+            raise error
+        self.taken.append(text)
+        return 200
+
+
+class Scene:
+    """A forwarder and what is around it."""
+
+    def __init__(self, queue: Queue, store: Store, registry: CollectorRegistry) -> None:
+        self.queue = Interruption(queue)
+        self.store = Interruption(store)
+        self.destination = ScriptedDestination()
+        self.forwarder = Forwarder(
+            self.queue,
+            self.store,
+            self.destination,
+            SlidingLimit(1000, period_s=1.0),
+            ForwarderPolicy(
+                consumer="test", backoff_base_s=0.01, backoff_cap_s=0.05, claim_idle_s=0.2
+            ),
+            ForwarderMetrics(registry),
+        )
+
+    async def raise_alerts(self, *texts: str) -> list[Alert]:
+        alerts = [an_alert(text) for text in texts]
+        decided = [Decided(alert.event, alert.decision) for alert in alerts]
+        await self.store.record(decided, alerts, AlertState.QUEUED)
+        await self.queue.append(Stream.ALERT, [Batch(encode_alerts(alerts), len(alerts))])
+        return alerts
+
+    async def wait_empty(self) -> None:
+        async def is_so() -> bool:
+            return bool((await self.queue.depth(Stream.ALERT)).items == 0)
+
+        await wait_until(is_so)
+
+    async def states(self) -> dict[str, AlertState]:
+        page = await self.store.search_alerts(state=None, hostname=None, window=Window())
+        return {each.alert.event.message: each.state for each in page.items}
+
+
+def an_alert(text: str) -> Alert:
+    event = an_event(text)
+    return Alert(
+        alert_id=f"{event.event_id}.1",
+        signature=f"sw1::app::{text.rstrip('!')}::",
+        event=event,
+        decision=Decision(
+            environment=Environment.PROD,
+            rule_id=1,
+            rule_name="r",
+            rule_revision=1,
+            handling=Handling.PAGE_ONLY,
+            team="NETO",
+        ),
+        created_at=utc_now(),
+    )
+
+
+@pytest.fixture
+def scene(queue: Queue, store: Store, registry: CollectorRegistry) -> Scene:
+    return Scene(queue, store, registry)
+
+
+async def test_alerts_leave_in_the_order_they_were_raised(
+    scene: Scene, nursery: trio.Nursery
+) -> None:
+    await scene.raise_alerts("a", "b")
+    await scene.raise_alerts("c")
+    nursery.start_soon(scene.forwarder.run)
+    await scene.wait_empty()
+    assert scene.destination.taken == ["a", "b", "c"]
+    assert set((await scene.states()).values()) == {AlertState.DELIVERED}
+    assert scene.forwarder.tally() == {"delivered": 3, "retried": 0, "dead": 0}
+
+
+async def test_a_failing_destination_gets_the_same_alert_until_it_takes_it(
+    scene: Scene, nursery: trio.Nursery
+) -> None:
+    scene.destination.script = lambda text: (
+        DeliverLater("status 503", status=503) if len(scene.destination.attempts) < 5 else None
+    )
+    alerts = await scene.raise_alerts("a", "b")
+    nursery.start_soon(scene.forwarder.run)
+    await scene.wait_empty()
+    assert scene.destination.attempts == ["a"] * 5 + ["b"]
+    found = await scene.store.get_alert(alerts[0].alert_id)
+    assert [each.outcome for each in found[1]] == [AlertState.RETRYING] * 4 + [AlertState.DELIVERED]
+    assert [each.attempt for each in found[1]] == [1, 2, 3, 4, 5]
+
+
+async def test_an_alert_that_was_delivered_before_a_crash_is_not_sent_again(
+    scene: Scene, queue: Queue, store: Store, nursery: trio.Nursery
+) -> None:
+    await scene.raise_alerts("a", "b")
+    # The first life delivers one of the two; its entry is not acked when it ends.
+    scene.destination.script = lambda text: DeliverLater("later") if text == "b" else None
+    with trio.move_on_after(0.3):
+        await scene.forwarder.run()
+    second = Scene(queue, store, CollectorRegistry())
+    nursery.start_soon(second.forwarder.run)
+    await second.wait_empty()
+    assert second.destination.attempts == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [(DeliverLater("status 503"), "retrying"), (DestinationHeld("status 401"), "held")],
+)
+async def test_the_state_says_why_alerts_wait(
+    scene: Scene, nursery: trio.Nursery, error: Exception, state: str
+) -> None:
+    scene.destination.script = lambda text: error
+    await scene.raise_alerts("a")
+    nursery.start_soon(scene.forwarder.run)
+
+    async def is_so() -> bool:
+        return scene.forwarder.state == state
+
+    await wait_until(is_so)
+    assert scene.forwarder.last_error == str(error)
+    scene.destination.script = lambda text: None
+    await scene.wait_empty()
+    assert scene.forwarder.state in ("delivering", "idle")
+
+
+async def test_an_undeliverable_alert_is_a_dead_letter_at_once(
+    scene: Scene, nursery: trio.Nursery
+) -> None:
+    scene.destination.script = lambda text: (
+        Undeliverable("status 400: bad field", status=400) if text == "a" else None
+    )
+    await scene.raise_alerts("a", "b")
+    nursery.start_soon(scene.forwarder.run)
+    await scene.wait_empty()
+    [letter] = await scene.queue.dead_letters(kind=LetterKind.ALERT)
+    assert (letter.reason, letter.error) == ("rejected", "status 400: bad field")
+    assert await scene.states() == {"a": AlertState.DEAD, "b": AlertState.DELIVERED}
+
+
+async def test_the_order_within_a_signature_is_kept_while_its_first_alert_fails(
+    scene: Scene, nursery: trio.Nursery
+) -> None:
+    scene.destination.script = lambda text: DeliverLater("status 500") if text == "a" else None
+    await scene.raise_alerts("a", "a!", "b", "c", "d", "e")
+    nursery.start_soon(scene.forwarder.run)
+    await scene.wait_empty()
+    assert scene.destination.taken[:3] == ["b", "c", "d"]
+    assert (await scene.states())["a"] is AlertState.DEAD
+    assert scene.destination.taken[3:] == ["a!", "e"]
+
+
+async def test_while_the_store_is_away_the_attempt_is_not_forgotten(
+    scene: Scene, nursery: trio.Nursery
+) -> None:
+    def store_leaves(text: str) -> Exception | None:
+        scene.store.is_away = True
+        return None
+
+    scene.destination.script = store_leaves
+    await scene.raise_alerts("a")
+    nursery.start_soon(scene.forwarder.run)
+
+    async def is_refused() -> bool:
+        return scene.store.refused > 1
+
+    await wait_until(is_refused)
+    scene.store.is_away = False
+    await scene.wait_empty()
+    assert scene.destination.attempts == ["a"]
+    assert await scene.states() == {"a": AlertState.DELIVERED}
+
+
+async def test_stop_ends_a_pause(scene: Scene, nursery: trio.Nursery) -> None:
+    scene.destination.script = lambda text: DeliverLater("later", retry_after_s=3000.0)
+    await scene.raise_alerts("a")
+    nursery.start_soon(scene.forwarder.run)
+
+    async def is_tried() -> Any:
+        return scene.destination.attempts
+
+    await wait_until(is_tried)
+    scene.forwarder.stop()
+    with trio.fail_after(10):
+        await scene.forwarder.wait_stopped()
+    assert (await scene.queue.depth(Stream.ALERT)).items == 1
+
+
+async def test_poke_ends_a_pause_too(scene: Scene, nursery: trio.Nursery) -> None:
+    scene.destination.script = lambda text: (
+        DeliverLater("later", retry_after_s=3000.0)
+        if len(scene.destination.attempts) == 1
+        else None
+    )
+    await scene.raise_alerts("a")
+    nursery.start_soon(scene.forwarder.run)
+
+    async def is_retrying() -> bool:
+        return scene.forwarder.state == "retrying"
+
+    await wait_until(is_retrying)
+
+    async def is_delivered() -> bool:
+        scene.forwarder.poke()
+        return scene.forwarder.tally()["delivered"] == 1
+
+    await wait_until(is_delivered)
