@@ -95,7 +95,7 @@ def _parse_text(text: str, received_day: int, zone: tzinfo) -> SyslogMessage:
 
 
 def _parse_other(text: str, received_day: int, zone: tzinfo) -> SyslogMessage:
-    before = _BEFORE_PRI.match(text)
+    before = None if text.startswith("<") else _BEFORE_PRI.match(text)
     if before is not None:
         return _parse_text(text[before.end() :], received_day, zone)
     match = _PRI.match(text)

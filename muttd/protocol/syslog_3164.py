@@ -15,12 +15,12 @@ TIMESTAMP there is no HOSTNAME either (RFC 3164, 4.3.2).
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from typing import NamedTuple
 
 from muttd.protocol.syslog_content import parse_fortinet, split_content
 from muttd.protocol.syslog_message import PRIS, SyslogMessage
-from muttd.protocol.syslog_time import ZONE_HOURS, bsd_moment, microseconds, parse_bsd, parse_iso
+from muttd.protocol.syslog_time import ZONE_HOURS, bsd_moment, parse_bsd, parse_fraction, parse_iso
 
 _BSD = r"[A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}"
 _ISO = (
@@ -37,13 +37,27 @@ _COMMON = re.compile(
     r"(?:\[([^\[\]\s]{1,128}+)\])?:(?: (.*)|)\Z",
     re.DOTALL,
 )
-_CISCO = re.compile(
-    rf"<([0-9]{{1,3}})>(?:[0-9]{{1,10}}+: ){{0,2}}"
-    r"(?:(?![0-9]+:)([A-Za-z0-9][A-Za-z0-9._-]{0,254}+): )?[.*]?"
-    rf"({_BSD})(?:\.([0-9]{{1,9}}))?( UTC)?: "
-    r"(%([A-Z0-9_]++(?:-[A-Z0-9_]{2,}+)*+-[0-7]-([A-Z0-9_]++)): .*)\Z",
+# The same header before any other text; what could be taken for a HOSTNAME is left to _read_host.
+_HEADED = re.compile(
+    rf"<([0-9]{{1,3}})>(?:({_BSD})|({_ISO})) "
+    r"(?![0-9]{4} |[A-Z]{1,5} |last message |[Mm]essage )"
+    r"([A-Za-z0-9][A-Za-z0-9._-]{0,254}+) (?![ :]|[Mm]essage )(.+)\Z",
     re.DOTALL,
 )
+# Long names first: a name must not be cut where a shorter one ends.
+_ZONE_NAMES = "|".join(sorted(ZONE_HOURS, key=len, reverse=True))
+# IOS, Nexus and ASA: sequence numbers, origin, clock with the year anywhere, zone or host.
+_CISCO = re.compile(
+    r"<([0-9]{1,3})>(?:: ?)?(?:[0-9]{1,10}+: ){0,2}"
+    r"(?:(?![0-9]+:)([A-Za-z0-9][A-Za-z0-9._-]{0,254}+): )?"
+    r"[.*]?(?:([0-9]{4}) )?([A-Z][a-z]{2}) ([ 0-9][0-9]) (?:([0-9]{4}) )?"
+    rf"([0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}})(?:\.([0-9]{{1,9}}+))?(?: ({_ZONE_NAMES})(?=:))?"
+    r"(?:: | ([A-Za-z0-9][A-Za-z0-9._-]{0,254}+)(?: ?:)? )"
+    r"(%([A-Z0-9_]++(?:-[A-Za-z0-9_]{2,}+)*+-[0-7]-([A-Z0-9_]++)): .*)\Z",
+    re.DOTALL,
+)
+# Where a mnemonic begins at the latest, behind the longest headers that are common.
+_MNEMONIC_WITHIN = 96
 
 _PRI = re.compile(r"<([0-9]{1,3})>[ ]*")
 
@@ -55,8 +69,6 @@ _ORIGIN = re.compile(
     r"(?:[A-Z0-9]+/[A-Za-z0-9/]{1,64}:|([A-Za-z0-9][^\s,;=\"\[\]]{0,254}?) ?: +)"
     r"(?=[^%]{0,64}%[A-Z][A-Z0-9_]+-)"
 )
-# Long names first: a name must not be cut where a shorter one ends.
-_ZONE_NAMES = "|".join(sorted(ZONE_HOURS, key=len, reverse=True))
 _ZONE = (
     rf"(?:(?:{_ZONE_NAMES})(?:[+-][0-9]{{1,2}}(?::?[0-9]{{2}})?)?"
     r"|[+-][0-9]{2}:?[0-9]{2})"
@@ -112,17 +124,20 @@ def parse_common_3164(text: str, received_day: int, zone: tzinfo) -> SyslogMessa
     """
     match = _COMMON.match(text)
     if match is None:
-        return _parse_cisco(text, received_day, zone)
+        if "%" in text[:_MNEMONIC_WITHIN]:
+            cisco = _parse_cisco(text, received_day, zone)
+            if cisco is not None:
+                return cisco
+        return _parse_headed(text, received_day, zone)
     pri, bsd, iso, hostname, app_name, procid, message = match.groups()
     halves = PRIS.get(pri)
     timestamp = parse_bsd(bsd, received_day, zone) if bsd else parse_iso(iso, zone)
     if halves is None or timestamp is None:
         return None
-    message = message or ""
     return SyslogMessage(
         facility=halves[0],
         severity=halves[1],
-        message=message,
+        message=message or "",
         timestamp=timestamp,
         hostname=hostname,
         app_name=app_name,
@@ -134,21 +149,47 @@ def _parse_cisco(text: str, received_day: int, zone: tzinfo) -> SyslogMessage | 
     match = _CISCO.match(text)
     if match is None:
         return None
-    pri, origin, bsd, fraction, utc, message, mnemonic, msgid = match.groups()
+    (
+        pri, origin, early_year, month, day, year, clock, fraction, zone_name, hostname,
+        message, mnemonic, msgid,
+    ) = match.groups()  # fmt: skip
     halves = PRIS.get(pri)
-    timestamp = parse_bsd(bsd, received_day, UTC if utc else zone)
+    stamp = (early_year or year, month, day, clock)
+    timestamp = bsd_moment(stamp, received_day, zone, zone_name)
     if halves is None or timestamp is None:
         return None
     if fraction:
-        timestamp = timestamp.replace(microsecond=microseconds(fraction))
+        timestamp += parse_fraction(fraction)
     return SyslogMessage(
         facility=halves[0],
         severity=halves[1],
         message=message,
         timestamp=timestamp,
-        hostname=origin,
+        hostname=hostname or origin,
         app_name=mnemonic,
         msgid=msgid,
+    )
+
+
+def _parse_headed(text: str, received_day: int, zone: tzinfo) -> SyslogMessage | None:
+    match = _HEADED.match(text)
+    if match is None:
+        return None
+    pri, bsd, iso, hostname, rest = match.groups()
+    halves = PRIS.get(pri)
+    timestamp = parse_bsd(bsd, received_day, zone) if bsd else parse_iso(iso, zone)
+    if halves is None or timestamp is None:
+        return None
+    content = split_content(rest, stamped=True)
+    return SyslogMessage(
+        facility=halves[0],
+        severity=halves[1],
+        message=content.message,
+        timestamp=timestamp,
+        hostname=hostname,
+        app_name=content.app_name,
+        procid=content.procid,
+        msgid=content.msgid,
     )
 
 
@@ -182,11 +223,9 @@ def parse_any_3164(text: str, received_day: int, zone: tzinfo) -> SyslogMessage:
         hostname, at = _read_host(text, at)
     content = split_content(text[at:], stamped=clock is not None)
     msgid = content.msgid
-    fortinet = parse_fortinet(content.message, zone)
+    fortinet = None if clock else parse_fortinet(content.message, zone)
     if fortinet:
-        timestamp = timestamp or fortinet.timestamp
-        hostname = hostname or fortinet.hostname
-        msgid = fortinet.logid
+        timestamp, hostname, msgid = fortinet
     return SyslogMessage(
         facility=facility,
         severity=severity,
@@ -235,7 +274,7 @@ def _read_clock(text: str, at: int, received_day: int, zone: tzinfo) -> _Clock |
         stamp = (year or late_year or last_year, month, day, clock)
         timestamp = bsd_moment(stamp, received_day, zone, zone_name)
         if timestamp and fraction:
-            timestamp = timestamp.replace(microsecond=microseconds(fraction))
+            timestamp += parse_fraction(fraction)
         return _Clock(timestamp, match.end())
     match = _ISO_CLOCK.match(text, at)
     if match is not None:

@@ -123,6 +123,9 @@ def parse_structured_data(data: str) -> Elements:
     Source: RFC 5424, 6.3.
     """
     escaped = "\\" in data
+    if not escaped and "][" not in data:
+        # One element, as nearly always.
+        return {data[1:-1].partition(" ")[0]: _PARAMS.findall(data)}
     elements: Elements = {}
     for sd_id, params in _ELEMENTS.findall(data):
         pairs = _PARAMS.findall(params)

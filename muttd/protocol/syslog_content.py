@@ -24,7 +24,7 @@ from muttd.protocol.syslog_time import parse_iso
 
 # A TAG as it is sent: 32 alphanumerics in RFC 3164, 4.1.3; paths, dots and parentheses in life.
 # It has a letter, so that neither a number nor a time of day is one.
-_TAG_WORD = r"(?=[^\s:\[]{0,63}[^\W\d_])[^\s:\[\]{}<>=,;\"'|?%*]{1,64}+"
+_TAG_WORD = r"(?=[^\s:\[A-Za-z]{0,63}+[A-Za-z])[^\s:\[\]{}<>=,;\"'|?%*]{1,64}+"
 _TAG_END = r"(?:\[([^\[\]\s]{1,128})\](?::|(?= |\Z))|:(?= |\Z)) ?"
 _TAG = re.compile(rf"({_TAG_WORD}){_TAG_END}")
 _TAG_OF_WORDS = re.compile(
@@ -45,6 +45,8 @@ _MNEMONIC = re.compile(
     r"%([A-Za-z0-9_]+(?:-[A-Za-z0-9_]+)*-[0-7]-([A-Za-z0-9_]+)) ?(?:: ?|\Z)",
     re.ASCII,
 )
+# Where a mnemonic begins at the latest: behind what a relay may leave before it, and no further.
+_MNEMONIC_WITHIN = 96
 # What a relay leaves between its own header and the mnemonic: Cisco's sequence number and clock.
 _RELAYED = re.compile(
     r"(?:[0-9]{1,10}: +)*(?:: *)?(?:[.*]?(?:[0-9]{4} )?[A-Z][a-z]{2} +[0-9]{1,2} (?:[0-9]{4} )?"
@@ -86,10 +88,10 @@ def split_content(text: str, *, stamped: bool) -> Content:
     Returns:
         The parts; all are None, and message is the text, when it has no form we know.
     """
-    relayed = _RELAYED.match(text)
-    if relayed is not None:
-        text = text[relayed.end() :]
-    if "%" in text[:96]:
+    if "%" in text[:_MNEMONIC_WITHIN]:
+        relayed = _RELAYED.match(text)
+        if relayed is not None:
+            text = text[relayed.end() :]
         match = _MNEMONIC.match(text)
         if match is not None:
             return Content(match[2], match[1], match[3], text)

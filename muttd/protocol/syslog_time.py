@@ -77,13 +77,13 @@ def _parse_leap_second(text: str, zone: tzinfo) -> datetime | None:
 def parse_epoch(seconds: str) -> datetime:
     """Read seconds since 1970, at most ten digits and a fraction."""
     whole, _, fraction = seconds.partition(".")
-    moment = datetime.fromtimestamp(int(whole), UTC)
-    return moment.replace(microsecond=microseconds(fraction))
+    return datetime.fromtimestamp(int(whole), UTC) + parse_fraction(fraction)
 
 
-def microseconds(fraction: str) -> int:
+@functools.lru_cache(maxsize=_CACHED_STAMPS)
+def parse_fraction(digits: str) -> timedelta:
     """Read the digits behind the point; more than six are cut off, not rounded."""
-    return int(fraction[:6].ljust(6, "0"))
+    return timedelta(microseconds=int(digits[:6].ljust(6, "0")))
 
 
 @functools.lru_cache(maxsize=_CACHED_STAMPS)
