@@ -126,7 +126,12 @@ def _offset_of(pattern: str, reason: str, piece: str) -> int | None:
                 open_groups.pop()
         elif reason == "missing ]":
             return len(pattern) - len(piece)
-        elif piece and pattern.startswith(piece, at) and not (in_class and piece[0] in "*+?{("):
+        elif in_class and piece[:1] in ("*", "+", "?", "{", "("):
+            continue
+        elif piece == "(?P" and pattern[at + 3 : at + 4] == "<":
+            # A group with a name is fine; RE2 means (?P= or (?P>.
+            continue
+        elif piece and pattern.startswith(piece, at):
             return at
     return open_groups[-1] if open_groups else None
 

@@ -291,7 +291,7 @@ def _choice(value: object, choices: type[Choice]) -> Choice:
     raise ValueError(f"must be one of {allowed}")
 
 
-_KINDS = {type(None): "null", bool: "a boolean", int: "a number", float: "a number"}
+_KINDS = {type(None): "null", bool: "a boolean", int: "a number", float: "a number with a fraction"}
 
 
 def _kind(value: object) -> str:
