@@ -253,6 +253,9 @@ class SqliteFile:
             StoreUnavailable: The disk is full, or another process holds the file.
         """
         with _translated(self.path, opening=True):
+            # Lets the queue give room back to the disk after a burst; takes effect in a new
+            # file only, and before anything else is done to it.
+            self._writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
             self._writer.execute("PRAGMA journal_mode = WAL")
             # An accepted event is a promise: FULL syncs the log at every commit.
             self._writer.execute("PRAGMA synchronous = FULL")

@@ -10,6 +10,7 @@ released when the file is opened.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -19,12 +20,16 @@ from typing import TypeVar
 
 import trio
 
-from muttd.errors import QueueFull
+from muttd.errors import QueueFull, StoreUnavailable
 from muttd.queue import sqlite_entries, sqlite_letters
 from muttd.queue.contract import Batch, DeadLetter, Depth, Entry, LetterKind, Stream
 from muttd.queue.exclusive import hold_exclusively
 from muttd.queue.sqlite_entries import Tally
 from muttd.sqlite_file import SqliteFile, find_sql_dir, from_microseconds, open_sqlite
+
+# Room on the disk that append() leaves alone. Taking, acking and recording write as well: on a
+# disk that intake has filled to the last octet the backlog could not be worked off.
+RESERVE_OCTETS = 64 * 1024 * 1024
 
 T = TypeVar("T")
 Tallies = dict[Stream, Tally]
@@ -37,8 +42,16 @@ def _now() -> int:
 class SqliteQueue:
     """Queue, in a SQLite file. Made by open_queue."""
 
-    def __init__(self, file: SqliteFile, tallies: Tallies, limits: Mapping[Stream, int]) -> None:
+    def __init__(
+        self,
+        file: SqliteFile,
+        tallies: Tallies,
+        *,
+        limits: Mapping[Stream, int],
+        reserve_octets: int,
+    ) -> None:
         self._file = file
+        self._reserve_octets = reserve_octets
         self._limits = dict(limits)
         # Replaced as a whole, by the writer thread, after each commit: whoever reads it sees the
         # state between two transactions.
@@ -59,6 +72,15 @@ class SqliteQueue:
         result, _ = await self._file.write(work_on_copy, committed=committed, durable=durable)
         return result
 
+    def _check_reserve(self) -> None:
+        disk = os.statvfs(self._file.path)
+        free_octets = disk.f_bavail * disk.f_frsize
+        if free_octets < self._reserve_octets:
+            raise StoreUnavailable(
+                f"{self._file.path.parent}: the disk is full but for {free_octets >> 20} MiB,"
+                f" and the last {self._reserve_octets >> 20} MiB are kept to drain the queue"
+            )
+
     def _wake(self, stream: Stream) -> None:
         grown, self._grown[stream] = self._grown[stream], trio.Event()
         grown.set()
@@ -71,6 +93,7 @@ class SqliteQueue:
             tally, limit = tallies[stream], self._limits[stream]
             if tally.items + item_count > limit:
                 raise QueueFull(depth=tally.items, limit=limit)
+            self._check_reserve()
             tallies[stream] = sqlite_entries.append(connection, stream, batches, tally, _now())
 
         await self._change(work)
@@ -114,6 +137,8 @@ class SqliteQueue:
 
         def work(connection: sqlite3.Connection, tallies: Tallies) -> None:
             tallies[stream] = sqlite_entries.forget(connection, stream, seqs, tallies[stream])
+            if not tallies[stream].entries:
+                sqlite_entries.give_back(connection)
             _append_each(connection, then_append, tallies)
 
         await self._change(work)
@@ -215,7 +240,11 @@ def _append_each(
 
 @asynccontextmanager
 async def open_queue(
-    path: Path, *, limits: Mapping[Stream, int], sql_dir: Path | None = None
+    path: Path,
+    *,
+    limits: Mapping[Stream, int],
+    sql_dir: Path | None = None,
+    reserve_octets: int = RESERVE_OCTETS,
 ) -> AsyncIterator[SqliteQueue]:
     """Open the embedded queue.
 
@@ -223,6 +252,7 @@ async def open_queue(
         path: queue.db; its directory exists. The lock file is beside it.
         limits: Most items that append() lets each stream hold.
         sql_dir: The migrations, when they are not where find_sql_dir() looks.
+        reserve_octets: append() raises StoreUnavailable when the disk has less room than this.
 
     Raises:
         StoreRefused: Another process owns it; or it is damaged, or no queue of ours.
@@ -236,4 +266,5 @@ async def open_queue(
     with hold_exclusively(path.with_suffix(".lock")):
         migrations = (sql_dir or find_sql_dir()) / "sqlite" / "queue"
         async with open_sqlite(path, migrations) as file:
-            yield SqliteQueue(file, await file.write(seed), limits)
+            tallies = await file.write(seed)
+            yield SqliteQueue(file, tallies, limits=limits, reserve_octets=reserve_octets)

@@ -16,6 +16,11 @@ from dataclasses import dataclass
 from muttd.queue.contract import Batch, Entry, Stream
 from muttd.sqlite_file import from_microseconds
 
+# 16 MiB of pages of 4 KiB: room for the next burst without asking the file system for it.
+_FREE_PAGES_KEPT = 4096
+# Some ten milliseconds in which nobody else writes. The next ack goes on with it.
+_PAGES_GIVEN_BACK_AT_ONCE = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -173,6 +178,19 @@ def forget(connection: sqlite3.Connection, stream: Stream, seqs: str, tally: Tal
         pending_entries=tally.pending_entries - sum(pending for _, _, pending in rows),
         oldest_at=_oldest_at(connection, stream),
     )
+
+
+def give_back(connection: sqlite3.Connection) -> None:
+    """Shorten the file when a burst has left it much larger than it needs to be.
+
+    Only for when a stream has become empty: free pages are reused anyway, and while there are
+    entries behind them giving pages back means to move those.
+    """
+    (free_pages,) = connection.execute("PRAGMA freelist_count").fetchone()
+    # One page at a time, because sqlite3's execute() stops this PRAGMA after its first step, and
+    # executescript() would commit the transaction that we are in.
+    for _ in range(min(free_pages - _FREE_PAGES_KEPT, _PAGES_GIVEN_BACK_AT_ONCE)):
+        connection.execute("PRAGMA incremental_vacuum(1)")
 
 
 def _oldest_at(connection: sqlite3.Connection, stream: Stream) -> int | None:

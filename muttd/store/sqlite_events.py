@@ -214,7 +214,7 @@ class SqliteEvents:
             return await self._file.read(lambda connection: _search(connection, query, window))
         except ReadTooLong as exc:
             raise InvalidInput(
-                [("query", "this search takes too long; narrow it by host or by time")]
+                [("query", "this search takes too long; narrow it by time")]
             ) from exc
 
     async def get_event(self, event_id: str) -> Decided | None:

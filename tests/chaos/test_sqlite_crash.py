@@ -89,11 +89,11 @@ async def test_kill_9_loses_nothing_acknowledged_and_doubles_nothing(tmp_path: P
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MiB, with a file `ballast` that can be removed to make room."""
+    """A file system of 32 MiB, with a file `ballast` that can be removed to make room."""
     mount = tmp_path / "disk"
     mount.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "muttd-test", mount], check=True)
-    (mount / "ballast").write_bytes(bytes(1024 * 1024))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "muttd-test", mount], check=True)
+    (mount / "ballast").write_bytes(bytes(8 * 1024 * 1024))
     yield mount
     subprocess.run(["umount", mount], check=True)
 
@@ -137,17 +137,36 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="run as root: it mount
 
 @needs_root
 async def test_a_full_disk_refuses_appends_and_loses_no_entry(small_disk: Path) -> None:
-    async with open_queue(small_disk / "queue.db", limits=NO_LIMIT) as queue:
+    async with open_queue(small_disk / "queue.db", limits=NO_LIMIT, reserve_octets=0) as queue:
         accepted, refusal = await append_until_refused(queue)
         assert "full" in str(refusal)
         assert not isinstance(refusal, QueueFull)
         assert (await queue.depth(Stream.INGEST)).entries == len(accepted)
         (small_disk / "ballast").unlink()
         await queue.append(Stream.INGEST, [Batch(b"after", 1)])
-        entries = await queue.take(Stream.INGEST, "a", count=1000, wait_s=0)
+        entries = await queue.take(Stream.INGEST, "a", count=10_000, wait_s=0)
         assert [entry.payload for entry in entries] == [*accepted, b"after"]
         await queue.ack(Stream.INGEST, [entry.entry_id for entry in entries])
         assert (await queue.depth(Stream.INGEST)).entries == 0
+
+
+@needs_root
+async def test_the_backlog_is_drained_although_intake_has_filled_the_disk(
+    small_disk: Path,
+) -> None:
+    reserve = 8 * 1024 * 1024
+    async with open_queue(
+        small_disk / "queue.db", limits=NO_LIMIT, reserve_octets=reserve
+    ) as queue:
+        accepted, refusal = await append_until_refused(queue)
+        assert "kept to drain the queue" in str(refusal)
+        drained = []
+        while entries := await queue.take(Stream.INGEST, "a", count=5, wait_s=0):
+            drained += [entry.payload for entry in entries]
+            batches = [(Stream.ALERT, Batch(entry.payload, 1)) for entry in entries]
+            ids = [entry.entry_id for entry in entries]
+            await queue.ack(Stream.INGEST, ids, then_append=batches)
+        assert drained == accepted
 
 
 @needs_root
@@ -165,11 +184,11 @@ async def test_a_full_disk_loses_no_recorded_event(small_disk: Path) -> None:
 async def test_a_queue_closed_on_a_full_disk_opens_whole_when_there_is_room(
     small_disk: Path,
 ) -> None:
-    async with open_queue(small_disk / "queue.db", limits=NO_LIMIT) as queue:
+    async with open_queue(small_disk / "queue.db", limits=NO_LIMIT, reserve_octets=0) as queue:
         accepted, _ = await append_until_refused(queue)
     (small_disk / "ballast").unlink()
-    async with open_queue(small_disk / "queue.db", limits=NO_LIMIT) as queue:
-        entries = await queue.take(Stream.INGEST, "a", count=1000, wait_s=0)
+    async with open_queue(small_disk / "queue.db", limits=NO_LIMIT, reserve_octets=0) as queue:
+        entries = await queue.take(Stream.INGEST, "a", count=10_000, wait_s=0)
     assert [entry.payload for entry in entries] == accepted
 
 
@@ -206,5 +225,5 @@ async def test_a_damaged_queue_is_refused_with_its_name(tmp_path: Path) -> None:
     path.write_bytes(whole[:4096] + b"\xa5" * (len(whole) - 4096))
     with pytest.raises(StoreRefused, match=r"malformed") as refusal:
         async with open_queue(path, limits=NO_LIMIT) as queue:
-            await queue.take(Stream.INGEST, "a", count=1000, wait_s=0)
+            await queue.take(Stream.INGEST, "a", count=10_000, wait_s=0)
     assert str(path) in str(refusal.value)

@@ -135,6 +135,21 @@ async def test_the_file_does_not_grow_while_entries_come_and_go(tmp_path: Path) 
     assert max(sizes[2:]) <= max(sizes[:2]) * 1.1
 
 
+async def test_the_file_shrinks_when_a_burst_has_been_worked_off(tmp_path: Path) -> None:
+    path = tmp_path / "queue.db"
+    async with open_queue(path, limits=LIMITS) as queue:
+        for _ in range(60):
+            await queue.append(INGEST, [Batch(bytes(1_000_000), 1)])
+        entries = await take(queue)
+        largest = path.stat().st_size
+        await queue.ack(INGEST, [entry.entry_id for entry in entries])
+        for _ in range(5):
+            await queue.append(INGEST, numbered(1))
+            [entry] = await take(queue)
+            await queue.ack(INGEST, [entry.entry_id])
+    assert path.stat().st_size < 20_000_000 < largest
+
+
 async def test_state_files_are_readable_by_their_owner_only(tmp_path: Path) -> None:
     async with open_queue(tmp_path / "queue.db", limits=LIMITS) as queue:
         await queue.append(INGEST, numbered(1))
