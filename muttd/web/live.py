@@ -108,8 +108,9 @@ class LiveHub:
             causes = [exc.__cause__ for exc in _leaves(group)]
             if any(isinstance(cause, trio.TooSlowError) for cause in causes):
                 self._cut_off.inc()
-        except* (ConnectionClosed, ProtocolError):
-            # It left, or spoke no websocket; that ends this viewer alone.
+        except* (ConnectionClosed, ProtocolError, UnicodeDecodeError):
+            # It left, or spoke no websocket (wsproto decodes some fields as ASCII, unasked); that
+            # ends this viewer alone.
             pass
         finally:
             await trio.aclose_forcefully(stream)

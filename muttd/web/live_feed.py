@@ -210,8 +210,8 @@ class _Channel:
 
     def _sample(self, matching: Sequence[Event], now: float) -> tuple[Sequence[Event], int]:
         """One in n of them: (those, n). n is 1 unless there are more than anybody can follow."""
-        self._budget += (now - self._budget_at) * SHOWN_PER_S
-        self._budget = min(self._budget, float(_BURST_EVENTS))
+        earned = max(now - self._budget_at, 0.0) * SHOWN_PER_S
+        self._budget = min(self._budget + earned, float(_BURST_EVENTS))
         self._budget_at = now
         if len(matching) <= self._budget:
             self._budget -= len(matching)

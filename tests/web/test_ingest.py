@@ -24,7 +24,7 @@ BATCH = [EVENT, {"message": "no host"}, 7, EVENT | {"severity": "err"}]
 
 
 async def refused(site: Site, body: bytes, **headers: str) -> int:
-    """The status for a body that may be refused before its end. (httpx minds that.)"""
+    """The status for a body that may be refused before its end, which httpx minds."""
     received = [
         {"type": "http.request", "body": body, "more_body": True},
         {"type": "http.request", "body": b"", "more_body": False},
