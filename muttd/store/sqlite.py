@@ -18,19 +18,20 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from muttd.decision import Alert, AlertState, Decided
-from muttd.sqlite_file import SqliteFile, find_sql_dir, open_sqlite
+from muttd.sqlite_file import find_sql_dir, open_sqlite
 from muttd.store.sqlite_alerts import SqliteAlerts, insert_alerts
 from muttd.store.sqlite_changes import SqliteChanges
 from muttd.store.sqlite_events import SqliteEvents, insert_decided
 from muttd.store.sqlite_hosts import SqliteHosts
 from muttd.store.sqlite_rules import SqliteRules
 
+# Longer than anybody looks at a page that does not come; short enough that a few such searches
+# do not keep the readers for ever.
+SEARCH_DEADLINE_S = 10.0
+
 
 class SqliteStore(SqliteEvents, SqliteAlerts, SqliteRules, SqliteHosts, SqliteChanges):
     """Store, in a SQLite file. Made by open_store."""
-
-    def __init__(self, file: SqliteFile) -> None:
-        self._file = file
 
     async def record(
         self, decided: Sequence[Decided], alerts: Sequence[Alert], alert_state: AlertState
@@ -49,12 +50,15 @@ class SqliteStore(SqliteEvents, SqliteAlerts, SqliteRules, SqliteHosts, SqliteCh
 
 
 @asynccontextmanager
-async def open_store(path: Path, *, sql_dir: Path | None = None) -> AsyncIterator[SqliteStore]:
+async def open_store(
+    path: Path, *, sql_dir: Path | None = None, search_deadline_s: float = SEARCH_DEADLINE_S
+) -> AsyncIterator[SqliteStore]:
     """Open the embedded store.
 
     Args:
         path: store.db; its directory exists.
         sql_dir: The migrations, when they are not where find_sql_dir() looks.
+        search_deadline_s: A search of events that takes longer is InvalidInput.
 
     Raises:
         StoreRefused: It is damaged, newer than this program, or no store of ours.
@@ -62,4 +66,4 @@ async def open_store(path: Path, *, sql_dir: Path | None = None) -> AsyncIterato
     """
     migrations = (sql_dir or find_sql_dir()) / "sqlite" / "store"
     async with open_sqlite(path, migrations) as file:
-        yield SqliteStore(file)
+        yield SqliteStore(file, search_deadline_s=search_deadline_s)

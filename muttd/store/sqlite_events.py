@@ -200,8 +200,9 @@ def _search(connection: sqlite3.Connection, query: EventQuery, window: Window) -
 class SqliteEvents:
     """The event part of the embedded store."""
 
-    def __init__(self, file: SqliteFile) -> None:
+    def __init__(self, file: SqliteFile, *, search_deadline_s: float) -> None:
         self._file = file
+        self._search_deadline_s = search_deadline_s
 
     async def search_events(self, query: EventQuery, window: Window) -> Page[Decided]:
         """Events, newest receipt first.
@@ -211,7 +212,10 @@ class SqliteEvents:
                 long; asking again would take as long, asking for less would not.
         """
         try:
-            return await self._file.read(lambda connection: _search(connection, query, window))
+            return await self._file.read(
+                lambda connection: _search(connection, query, window),
+                deadline_s=self._search_deadline_s,
+            )
         except ReadTooLong as exc:
             raise InvalidInput(
                 [("query", "this search takes too long; narrow it by time")]

@@ -17,6 +17,7 @@ from muttd.decision import AlertState, Decided, Decision, Environment
 from muttd.errors import QueueFull, StoreRefused, StoreUnavailable
 from muttd.event import Event, EventIds, Transport, utc_now
 from muttd.queue.contract import Batch, Queue, Stream
+from muttd.queue.exclusive import hold_exclusively
 from muttd.queue.sqlite import open_queue
 from muttd.store.contract import EventQuery, Store, Window
 from muttd.store.sqlite import open_store
@@ -167,6 +168,22 @@ async def test_the_backlog_is_drained_although_intake_has_filled_the_disk(
             ids = [entry.entry_id for entry in entries]
             await queue.ack(Stream.INGEST, ids, then_append=batches)
         assert drained == accepted
+
+
+@needs_root
+def test_the_lock_is_held_on_a_full_disk_although_its_text_cannot_be_written(
+    small_disk: Path,
+) -> None:
+    with (
+        pytest.raises(OSError, match="No space left"),
+        (small_disk / "filler").open("wb", buffering=0) as filler,
+    ):
+        filler.writelines(bytes(4096) for _ in range(100_000))
+    lock = small_disk / "queue.lock"
+    with hold_exclusively(lock):
+        assert lock.read_bytes() == b""
+        with pytest.raises(StoreRefused, match="another muttd"), hold_exclusively(lock):
+            pytest.fail("it was held twice")
 
 
 @needs_root
