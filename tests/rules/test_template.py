@@ -1,0 +1,144 @@
+"""Templates: what varies from one message to the next is masked, what names a thing stays."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from muttd.rules.template import MAX_TEXT_CHARACTERS, template_of, varying_parts
+
+
+@pytest.mark.parametrize(
+    ("text", "template"),
+    [
+        ("exit code 137", "exit code <num>"),
+        ("load 1.25, 45% of 12ms", "load <num>, <num>% of <num>ms"),
+        ("request-4711 took 3s", "request-<num> took <num>s"),
+        ("job12345 of sess_12 and id_9", "job<num> of sess_<num> and id_<num>"),
+        ("from 10.1.2.3", "from <ip>"),
+        ("from 10.1.2.3.", "from <ip>."),
+        ("from 10.1.2.3:5511", "from <ip>:<num>"),
+        ("route 10.0.0.0/8 lost", "route <ip> lost"),
+        ("version 1.2.3.4.5", "version <num>"),
+        ("from 2001:db8::1 port 1", "from <ip> port <num>"),
+        ("from ::1", "from <ip>"),
+        ("2001:db8:1:2:3:4:5:6: lost", "<ip>: lost"),
+        ("2001:db8::/32 lost", "<ip> lost"),
+        ("mac aa:bb:cc:dd:ee:ff or AA-BB-CC-DD-EE-0F", "mac <mac> or <mac>"),
+        ("mac 0011.2233.4455", "mac <mac>"),
+        ("at 0xDEADbeef", "at <hex>"),
+        ("sha d41d8cd98f00b204e9800998ecf8427e", "sha <hex>"),
+        ("effaced facade", "effaced facade"),
+        ("550e8400-e29b-41d4-a716-446655440000 gone", "<uuid> gone"),
+        ("at 2025-01-02T03:04:05.678Z", "at <time>"),
+        ("at 2025-01-02 03:04:05,678+0100 on 2025-01-02", "at <time> on <time>"),
+        ("at 03:04:05.1", "at <time>"),
+        ("at Jan  2 03:04:05", "at <time>"),
+        ("at Thu Jan  2 03:04:05 2025", "at <time>"),
+        ("at Mar 12 2025 03:04:05.678", "at <time>"),
+        ('unit "nginx 2" failed', 'unit "<str>" failed'),
+        ("unit 'nginx' failed", "unit '<str>' failed"),
+        ("don't worry, it's up", "don't worry, it's up"),
+        ('an open " quote', 'an open " quote'),
+        ("file /var/log/a-1.log is full", "file <path> is full"),
+        ("and/or", "and/or"),
+        ("Interface GigabitEthernet0/1.100:2 down", "Interface <if> down"),
+        (
+            "xe-0/0/1.0 ethernet1/1 Vlan100 Port-channel12 enp3s0 Po1",
+            "<if> <if> <if> <if> <if> <if>",
+        ),
+        ("%LINK-3-UPDOWN: x", "%LINK-3-UPDOWN: x"),
+        ("%ASA-4-106023: x", "%ASA-4-106023: x"),
+        ("ORA-00600: internal", "ORA-00600: internal"),
+        ("sda1 ssh2 md5 E42", "sda1 ssh2 md5 E42"),
+        ("std::vector IF-MIB::linkDown", "std::vector IF-MIB::linkDown"),
+        ("Failed for invalid user bob3 from", "Failed for invalid user <user> from"),
+        ("", ""),
+    ],
+)
+def test_what_varies_is_masked_by_its_kind(text: str, template: str) -> None:
+    assert template_of(text) == template
+
+
+def test_five_hundred_failed_logins_are_one_template() -> None:
+    source = random.Random(1)
+    names = ("root", "admin", "x-1", "o'neil", "7")
+    templates = set()
+    for _ in range(500):
+        address = ".".join(str(source.randrange(256)) for _ in range(4))
+        if source.random() < 0.3:
+            address = f"2001:db8::{source.randrange(65536):x}"
+        templates.add(
+            template_of(
+                f"sshd[{source.randrange(1, 99999)}]: Failed password for invalid user"
+                f" {source.choice(names)} from {address} port {source.randrange(1, 65536)} ssh2"
+            )
+        )
+    assert templates == {
+        "sshd[<num>]: Failed password for invalid user <user> from <ip> port <num> ssh2"
+    }
+
+
+def test_different_messages_have_different_templates() -> None:
+    texts = ["disk full", "disk fail", "%LINK-3-UPDOWN: a", "%LINK-5-CHANGED: a", "ORA-1", "ORA-2"]
+    assert len({template_of(text) for text in texts}) == len(texts)
+
+
+def test_the_parts_masked_are_told_in_order() -> None:
+    text = 'if Gi0/1 at 10.0.0.1 in "x"'
+    assert [(kind, part) for kind, part, _, _ in varying_parts(text)] == [
+        ("if", "Gi0/1"),
+        ("ip", "10.0.0.1"),
+        ("str", "x"),
+    ]
+    assert [text[start:end] for _, _, start, end in varying_parts(text)] == [
+        "Gi0/1",
+        "10.0.0.1",
+        '"x"',
+    ]
+
+
+def test_text_beyond_the_longest_message_says_nothing_new() -> None:
+    text = "x " * MAX_TEXT_CHARACTERS
+    assert template_of(text) == text[:MAX_TEXT_CHARACTERS]
+
+
+@given(st.text())
+def test_any_text_has_a_template(text: str) -> None:
+    assert isinstance(template_of(text), str)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *(
+            "a-",
+            "a:",
+            "1:",
+            "1.",
+            "1",
+            "a",
+            "A-",
+            '"',
+            "'",
+            " '",
+            "/",
+            "/a",
+            "f",
+            "0x",
+            "_1",
+            "%A-",
+        ),
+        *(":", "invalid user ", "aa:bb:", "1234-", "Jan ", "ethernet", "a1/", "Mon Jan  1 "),
+    ],
+)
+def test_a_hostile_text_costs_no_more_than_its_length(piece: str) -> None:
+    """Quadratic work on 8192 characters would take seconds; this takes some milliseconds."""
+    text = piece * (MAX_TEXT_CHARACTERS // len(piece)) + "!"
+    start = time.perf_counter()
+    template_of(text)
+    assert time.perf_counter() - start < 0.5
