@@ -31,7 +31,7 @@ __all__ = ["SyslogMessage", "parse_syslog"]
 # The PRI of a message without one: user.notice (RFC 3164, 4.3.3).
 _DEFAULT_PRI = "<13>"
 _PRI = re.compile(r"<([0-9]{1,20})>")
-_BEFORE_PRI = re.compile(r"[\s\ufeff]+(?=<[0-9]{1,3}>)")
+_BEFORE_PRI = re.compile(r"[\s\ufeff]++(?=<[0-9]{1,3}>)")
 
 _LATIN_1_BOM = BOM.encode().decode("latin-1")
 

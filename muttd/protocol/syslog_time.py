@@ -116,7 +116,8 @@ def bsd_moment(
         stamp: Year or None, month's name, day, hh:mm:ss; digits where digits belong.
         received_day: Proleptic ordinal of the day of receipt.
         zone: Where the sender's clock stands, if it does not say.
-        zone_name: What the sender says: CET, UTC, +0200, TZ-6; or None.
+        zone_name: What the sender says, a name of ZONE_HOURS or an offset or both: CET, +0200,
+            TZ-6; or None.
 
     Returns:
         The time in UTC, or None if there is no such date or time.
@@ -159,13 +160,11 @@ def _zone_of(name: str | None, local: datetime, zone: tzinfo) -> tzinfo:
         return zone
     letters = name.rstrip("+-:0123456789")
     digits = name[len(letters) :].replace(":", "")
-    hours = ZONE_HOURS.get(letters or "UTC")
-    if hours is None:
-        return zone
+    hours = ZONE_HOURS[letters or "UTC"]
     if digits:
         # +0200, +02 and -6 are all in use.
         sign = -1 if digits[0] == "-" else 1
-        whole = digits[1:].ljust(1, "0")
+        whole = digits[1:]
         at = len(whole) - 2 if len(whole) > 2 else len(whole)
         hours += sign * (int(whole[:at]) + int(whole[at:] or "0") / 60)
     return timezone(timedelta(hours=hours)) if abs(hours) < 24 else zone
