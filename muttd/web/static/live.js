@@ -21,6 +21,8 @@ const OVERLAP_MS = 5000;
 // Time for what was on its way through the queue, when we looked first, to reach the store.
 const SECOND_LOOK_MS = 2000;
 const PENDING_CHECK_MS = 5000;
+// Longer than a beat of the daemon, so that one quiet tick does not end a flood.
+const FLOOD_MS = 2500;
 const TOP_PX = 8;
 
 class LivePage {
@@ -40,6 +42,7 @@ class LivePage {
     this.pausedBy = null; // null, "button", "scroll" or "reading"
     this.held = [];
     this.heldCount = 0;
+    this.isHeldEstimate = false; // the daemon sent one in n
     this.isServerPaused = false;
     this.generation = 0;
     this.isFilling = true;
@@ -47,6 +50,9 @@ class LivePage {
     this.clockSkew_ms = null;
     this.freshAt = null; // received_at of the newest event that came live and is not drawn yet
     this.sampledUntil = 0;
+    this.hasHoles = false; // by sampling, or because this browser was too slow
+    this.missed = 0;
+    this.missedFilled = 0;
     this.status = null;
     this.connectionState = "connecting";
     this.#listen();
@@ -78,6 +84,9 @@ class LivePage {
   #opened() {
     this.isServerPaused = false;
     this.socket.mayBeSilent = false;
+    // A new connection counts what it misses from nothing.
+    this.missed = 0;
+    this.missedFilled = 0;
     this.socket.send({ type: "filter", filter: this.filter.forSocket });
     if (this.hasConnected && this.pausedBy === null) this.#catchUp();
     this.hasConnected = true;
@@ -93,7 +102,8 @@ class LivePage {
 
   #events(events, sampled) {
     if (sampled > 1) {
-      this.sampledUntil = performance.now() + 3000;
+      this.hasHoles = true;
+      this.sampledUntil = performance.now() + FLOOD_MS;
       byId("sampled").textContent = `showing 1 in ${count(sampled)}`;
       byId("sampled").hidden = false;
     }
@@ -104,7 +114,8 @@ class LivePage {
       this.rows.add(events);
       return;
     }
-    this.heldCount += events.length * Math.max(1, sampled);
+    this.heldCount += events.length * sampled;
+    this.isHeldEstimate ||= sampled > 1;
     this.held.push(...events);
     if (this.held.length > MAX_ROWS) {
       // More than the screen can take up again: spare the daemon the work and look it up later.
@@ -129,10 +140,19 @@ class LivePage {
   #stats(stats) {
     byId("rate").textContent = rate(stats.received_per_s);
     this.clockSkew_ms = Date.now() - Date.parse(stats.now);
+    const isFlood = performance.now() < this.sampledUntil || stats.missed > this.missed;
+    this.hasHoles ||= stats.missed > this.missed;
+    this.missed = stats.missed;
+    if (this.hasHoles && !isFlood && this.pausedBy === null) {
+      // The flood is over: what it left out of the rows on the screen comes from the store.
+      this.hasHoles = false;
+      this.missedFilled = stats.missed;
+      this.#fetchAfter(null, this.generation);
+    }
     byId("sampled").hidden = performance.now() > this.sampledUntil;
-    const missed = byId("missed");
-    missed.hidden = !stats.missed;
-    missed.textContent = `${count(stats.missed)} not shown: this browser was too slow`;
+    const missed = stats.missed - this.missedFilled;
+    byId("missed").hidden = missed === 0;
+    byId("missed").textContent = `${count(missed)} not shown yet: this browser was too slow`;
   }
 
   #connection(state, wait_ms) {
@@ -148,24 +168,31 @@ class LivePage {
     this.generation += 1;
     const generation = this.generation;
     this.isFilling = true;
+    this.stream.setAttribute("aria-busy", "true");
     this.rows.clear();
     this.held = [];
     this.heldCount = 0;
+    this.isHeldEstimate = false;
     this.#showPill();
     this.#showEmpty();
     try {
       const { events } = await api(`/api/v2/events${query({ ...this.filter.values, limit: FIRST_FILL })}`);
       if (generation !== this.generation) return;
-      this.isFilling = false;
+      this.#filled();
       this.rows.add(events);
       this.#showEmpty();
       this.#catchUp();
     } catch (error) {
       if (generation !== this.generation) return;
       // The stream may go on without the past.
-      this.isFilling = false;
+      this.#filled();
       this.#showFailure(error);
     }
+  }
+
+  #filled() {
+    this.isFilling = false;
+    this.stream.setAttribute("aria-busy", "false");
   }
 
   /** Fetch what came since the newest row, now and once more a little later. */
@@ -221,6 +248,7 @@ class LivePage {
     const held = this.held;
     this.held = [];
     this.heldCount = 0;
+    this.isHeldEstimate = false;
     this.rows.add(held);
     if (this.isServerPaused) {
       this.isServerPaused = false;
@@ -324,7 +352,8 @@ class LivePage {
   #showPill() {
     const pill = byId("pill");
     pill.hidden = this.pausedBy === null || (this.heldCount === 0 && !this.isServerPaused);
-    pill.textContent = this.isServerPaused ? `${count(MAX_ROWS)}+ new` : `${count(this.heldCount)} new`;
+    const held = this.isHeldEstimate ? `about ${count(this.heldCount)}` : count(this.heldCount);
+    pill.textContent = this.isServerPaused ? `${count(MAX_ROWS)}+ new` : `${held} new`;
   }
 
   #showEmpty() {
