@@ -28,8 +28,10 @@ from muttd.queue.sqlite_entries import Tally
 from muttd.sqlite_file import SqliteFile, find_sql_dir, from_microseconds, open_sqlite
 
 # Room on the disk that append() leaves alone. Taking, acking and recording write as well: on a
-# disk that intake has filled to the last octet the backlog could not be worked off.
+# disk that intake has filled to the last octet the backlog could not be worked off. A small disk
+# is not kept empty for it.
 RESERVE_OCTETS = 64 * 1024 * 1024
+RESERVE_PART = 1 / 16
 
 T = TypeVar("T")
 Tallies = dict[Stream, Tally]
@@ -244,7 +246,7 @@ async def open_queue(
     *,
     limits: Mapping[Stream, int],
     sql_dir: Path | None = None,
-    reserve_octets: int = RESERVE_OCTETS,
+    reserve_octets: int | None = None,
 ) -> AsyncIterator[SqliteQueue]:
     """Open the embedded queue.
 
@@ -252,7 +254,8 @@ async def open_queue(
         path: queue.db; its directory exists. The lock file is beside it.
         limits: Most items that append() lets each stream hold.
         sql_dir: The migrations, when they are not where find_sql_dir() looks.
-        reserve_octets: append() raises StoreUnavailable when the disk has less room than this.
+        reserve_octets: append() raises StoreUnavailable when the disk has less room than this;
+            None: RESERVE_OCTETS, or RESERVE_PART of a small disk.
 
     Raises:
         StoreRefused: Another process owns it; or it is damaged, or no queue of ours.
@@ -267,4 +270,9 @@ async def open_queue(
         migrations = (sql_dir or find_sql_dir()) / "sqlite" / "queue"
         async with open_sqlite(path, migrations) as file:
             tallies = await file.write(seed)
+            if reserve_octets is None:
+                disk = os.statvfs(path)
+                reserve_octets = min(
+                    RESERVE_OCTETS, int(disk.f_blocks * disk.f_frsize * RESERVE_PART)
+                )
             yield SqliteQueue(file, tallies, limits=limits, reserve_octets=reserve_octets)
