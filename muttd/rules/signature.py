@@ -21,7 +21,7 @@ from hashlib import blake2b
 
 from muttd.decision import Decision
 from muttd.event import Event, Transport, Varbind
-from muttd.rules.engine import texts_of
+from muttd.rules.engine import message_of
 from muttd.rules.template import template_of, varying_parts
 
 # What Moogsoft keeps of a signature.
@@ -29,7 +29,7 @@ MAX_SIGNATURE_OCTETS = 767
 _HASH_OCTETS = 8
 
 # %FACILITY-SEVERITY-MNEMONIC of Cisco IOS, NX-OS and ASA; a SUBFACILITY may come between.
-_CISCO = re.compile(r"%([A-Z][A-Z0-9_]*)(?:-[A-Z0-9_]+)*-[0-7]-[A-Z0-9_]+")
+_CISCO = re.compile(r"%?([A-Z][A-Z0-9_]*)(?:-[A-Z0-9_]+)*-[0-7]-[A-Z0-9_]+")
 
 # How far back a word can be that says what a number or an address is.
 _LOOK_BACK_CHARACTERS = 32
@@ -43,7 +43,9 @@ _BEFORE_PART = re.compile(
 # A bare "port 5511" is one of TCP or UDP and varies; "port 1/0/14" is an interface.
 _BEFORE_PORT = re.compile(r"\b(?:port|interface|if|ifname)[ :#=(]{0,3}$", re.IGNORECASE)
 _BEFORE_CLIENT = re.compile(
-    r"\b(?:from|src|source|rhost|client|rip)(?: ip| address)?[ :=(\[]{0,2}$", re.IGNORECASE
+    r"\b(?:(?:from|source|rhost|client|rip)(?: ip| address)?|(?:src|dst)(?: \w{1,16})?)"
+    r"[ :=(\[]{0,2}$",
+    re.IGNORECASE,
 )
 _PORT_AFTER = re.compile(r"(?::\d|,? port \d|\(\d|\]:\d)")
 _LONG_NUMBER = re.compile(r"\d{4,}")
@@ -66,9 +68,9 @@ def signature_of(event: Event, decision: Decision) -> str:
         what = event.trap_oid.strip(".")
         parts = _of_varbinds(event.varbinds)
     else:
-        line = texts_of(event)[0]
-        what = template_of(line)
-        parts = _of_text(line)
+        told = _told(event)
+        what = template_of(told)
+        parts = _of_text(told)
     instance = ",".join(dict.fromkeys(parts))
     # Only the separators may look like separators; an IPv6 address is a host in brackets.
     fields = (
@@ -84,10 +86,21 @@ def class_of(event: Event) -> str:
     """The kind of source: snmp, a Cisco facility (LINK), the program, or how the event came."""
     if event.trap_oid is not None:
         return Transport.SNMP.value
-    mnemonic = _CISCO.match(event.app_name or "") or _CISCO.search(event.message[:200])
+    mnemonic = _CISCO.fullmatch(event.app_name or "")
+    if mnemonic is None and event.message.startswith("%"):
+        mnemonic = _CISCO.match(event.message)
     if mnemonic is not None:
         return mnemonic[1]
     return event.app_name or event.transport.value
+
+
+def _told(event: Event) -> str:
+    """The message, and before it what of the header says what it is about and not who says it."""
+    message = message_of(event)
+    heads = [event.msgid]
+    if event.app_name is not None and _CISCO.fullmatch(event.app_name):
+        heads.append(event.app_name)
+    return ": ".join([*(head for head in heads if head and head not in message), message])
 
 
 def _of_text(text: str) -> Iterator[str]:
@@ -99,7 +112,7 @@ def _of_text(text: str) -> Iterator[str]:
             # What is named stays; session numbers and the like inside it do not.
             yield _LONG_NUMBER.sub("#", part)
         elif kind == "ip":
-            if not _BEFORE_CLIENT.search(before) and not _PORT_AFTER.match(text, end):
+            if not (_BEFORE_CLIENT.search(before) or _PORT_AFTER.match(text, end)):
                 yield part
         elif kind in ("num", "numbers") and (
             _BEFORE_PART.search(before) or ("/" in part and _BEFORE_PORT.search(before))

@@ -80,6 +80,10 @@ def test_two_faults_of_one_host_have_two_signatures(one: str, other: str) -> Non
         ),
         ("auth failure rhost=10.0.0.1", "auth failure rhost=10.0.0.2"),
         ("denied 10.0.0.1:443", "denied 10.0.0.2:80"),
+        (
+            "Deny tcp src outside:10.0.0.1/53 dst inside:10.1.1.1/443",
+            "Deny tcp src outside:10.0.0.2/53 dst inside:10.1.1.2/443",
+        ),
         ("denied [2001:db8::1]:443", "denied [2001:db8::2]:80"),
         ("session file '/tmp/s_12345' lost", "session file '/tmp/s_54321' lost"),
         (
@@ -137,7 +141,8 @@ def test_two_notifications_have_two_signatures() -> None:
     [
         ({"app_name": "%LINK-3-UPDOWN"}, "LINK"),
         ({"app_name": "%SYS-SP-3-LOGGER"}, "SYS"),
-        ({"message": "123: %ASA-4-106023: Deny"}, "ASA"),
+        ({"app_name": "LINK-3-UPDOWN"}, "LINK"),
+        ({"message": "%ASA-4-106023: Deny"}, "ASA"),
         ({"app_name": "sshd"}, "sshd"),
         ({"transport": Transport.HTTP}, "http"),
         ({"trap_oid": "1.3.6", "transport": Transport.HTTP, "app_name": "x"}, "snmp"),
@@ -148,13 +153,26 @@ def test_the_class_is_the_kind_of_source(fields: dict[str, object], kind: str) -
     assert class_of(an_event(message, **fields)) == kind
 
 
+def test_the_kind_of_message_in_the_header_is_part_of_what_is_told() -> None:
+    data = {"junos@2636": [("username", "bob")]}
+    one = signature("", app_name="mgd", procid="3046", msgid="UI_LOGIN", structured_data=data)
+    other = signature("", app_name="mgd", procid="3046", msgid="UI_LOGOUT", structured_data=data)
+    assert one == 'sw1.example.net::mgd::UI_LOGIN: [junos@<num> username="<str>"]::bob'
+    assert one != other
+
+
+def test_what_the_message_says_itself_is_not_said_twice() -> None:
+    made = signature("%LINK-3-UPDOWN: x", app_name="LINK-3-UPDOWN", msgid="UPDOWN")
+    assert made == "sw1.example.net::LINK::%LINK-3-UPDOWN: x::"
+
+
 def test_the_host_is_compared_without_regard_to_case() -> None:
     assert signature("x", hostname="SW1") == signature("x", hostname="sw1")
 
 
 def test_an_ipv6_host_cannot_be_taken_for_host_and_class() -> None:
     assert signature("x", hostname="2001:db8::1").startswith("[2001:db8::1]::syslog-udp::x")
-    assert signature("x::y", app_name="a") == "sw1.example.net::a::a: x:y::"
+    assert signature("x::y", app_name="a") == "sw1.example.net::a::x:y::"
 
 
 def test_an_event_without_any_text_is_known_by_its_rule() -> None:

@@ -23,6 +23,7 @@ from muttd.rules.template import MAX_TEXT_CHARACTERS, template_of, varying_parts
         ("from 10.1.2.3.", "from <ip>."),
         ("from 10.1.2.3:5511", "from <ip>:<num>"),
         ("route 10.0.0.0/8 lost", "route <ip> lost"),
+        ("outside:10.0.0.1/443 denied", "outside:<ip> denied"),
         ("version 1.2.3.4.5", "version <num>"),
         ("from 2001:db8::1 port 1", "from <ip> port <num>"),
         ("from ::1", "from <ip>"),
