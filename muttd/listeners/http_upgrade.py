@@ -82,7 +82,10 @@ class UpgradedStream(trio.abc.Stream):
                 raise trio.BrokenResourceError("the peer does not read") from exc
             finally:
                 if not is_whole:
-                    await trio.aclose_forcefully(self._stream)
+                    # Shielded: closing wakes the reader, whose end may cancel this task, and the
+                    # reason for it all would be lost on the way out.
+                    with trio.CancelScope(shield=True):
+                        await trio.aclose_forcefully(self._stream)
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until a send may go through at once."""

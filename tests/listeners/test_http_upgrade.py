@@ -60,3 +60,18 @@ async def test_waiting_for_room_and_closing_are_passed_on() -> None:
     await stream.wait_send_all_might_not_block()
     await stream.aclose()
     assert await client.receive_some() == b""
+
+
+async def test_the_reason_for_closing_survives_what_closing_sets_off() -> None:
+    _, server = trio.testing.lockstep_stream_pair()
+    stream = UpgradedStream(server, b"", send_timeout_s=0.01)
+    with pytest.RaisesGroup(pytest.RaisesExc(trio.BrokenResourceError)):
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def _read() -> None:
+                with pytest.raises(trio.ClosedResourceError):
+                    await stream.receive_some()
+                nursery.cancel_scope.cancel()
+
+            await stream.send_all(b"x")
