@@ -193,14 +193,13 @@ class _Daemon:
         gc.freeze()
         for listener, address in bound.addresses:
             _log.info("%s: listening on %s", listener, address)
+        for key in self._key_files:
+            if key.is_new:
+                _log.info("made the API key %s", key.path)
         _log.info("muttd %s is ready", __version__)
         notify("READY=1", "STATUS=receiving")
         if sys.stderr.isatty():
             sys.stderr.write(_greeting(bound, self._key_files))
-            return
-        for key in self._key_files:
-            if key.is_new:
-                _log.info("made the API key %s", key.path)
 
 
 def _greeting(bound: Bound, key_files: list[KeyFile]) -> str:

@@ -375,4 +375,5 @@ def start_web(
         error_headers=SERVER_HEADERS,
     )
     app = create_app(services, sessions)
-    nursery.start_soon(serve_http, _listeners(sockets), app, options)
+    if sockets:
+        nursery.start_soon(serve_http, _listeners(sockets), app, options)

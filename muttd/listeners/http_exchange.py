@@ -106,8 +106,8 @@ class Exchange:
             return {"type": "http.disconnect"}
         try:
             if self._h11.they_are_waiting_for_100_continue and self.outcome is None:
-                go_on = self._h11.send(h11.InformationalResponse(status_code=100, headers=[]))
-                await self._connection.send_octets(go_on)
+                go_on = h11.InformationalResponse(status_code=100, headers=[], reason=REASONS[100])
+                await self._connection.send_octets(self._h11.send(go_on))
             while not (body := self._buffered_body()) and not self._is_body_read:
                 await self._connection.receive_body_octets()
         except RefusedRequest as exc:

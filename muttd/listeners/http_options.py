@@ -70,7 +70,7 @@ class Refusal(enum.Enum):
     BODY_TOO_LARGE = (
         "body_too_large",
         413,
-        "content_too_large",
+        "too_large",
         "the body is longer than this server takes",
         "RFC 9110, 15.5.14",
     )

@@ -12,6 +12,7 @@ import logging
 from collections import Counter
 from dataclasses import dataclass
 
+import msgspec
 import trio
 
 from muttd.accounts import Accounts
@@ -116,13 +117,20 @@ class SyslogTcp:
             try:
                 for frame in framer.frames():
                     frames.append(frame)  # noqa: PERF402 -- what came before an error must stay
-            except MalformedFrame:
-                # The stream broke behind these: what was whole is kept.
+            except MalformedFrame as exc:
+                # The stream broke behind these: what was whole is kept, and so is what broke it.
                 await self._hand_over(frames, source_ip)
-                raise
+                broken = framer.finish()
+                if broken is None:
+                    raise
+                await self._hand_over([broken], source_ip, malformed=exc.what)
+                _log.info("syslog_tcp: connection of %s closed: %s", source_ip, exc)
+                return
             await self._hand_over(frames, source_ip)
 
-    async def _hand_over(self, frames: list[bytes], source_ip: str) -> None:
+    async def _hand_over(
+        self, frames: list[bytes], source_ip: str, *, malformed: str | None = None
+    ) -> None:
         if not frames:
             return
         received_at = utc_now()
@@ -130,6 +138,8 @@ class SyslogTcp:
             self._events.event(frame, source_ip, Transport.SYSLOG_TCP, received_at)
             for frame in frames
         ]
+        if malformed is not None:
+            events = [msgspec.structs.replace(each, malformed=malformed) for each in events]
         self._account.received += len(events)
         self._account.malformed += sum(each.malformed is not None for each in events)
         queued = trio.Event()

@@ -67,6 +67,12 @@ class UdpSocket:
         self._texts: dict[str, str] = {}
 
     @property
+    def port(self) -> int:
+        """Where it is bound."""
+        port: int = self._sock.getsockname()[1]
+        return port
+
+    @property
     def receive_buffer_octets(self) -> int:
         """What the kernel granted."""
         return self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 
 import trio
@@ -33,6 +34,8 @@ class RulesWatch:
         self._current: RuleSet | None = None
         self.revision = 0
         self.active_count = 0
+        # (rule id, why) of stored rules that cannot be compiled and take no part.
+        self.faults: Sequence[tuple[int, str]] = ()
         self.loaded_at: datetime | None = None
 
     @property
@@ -75,7 +78,10 @@ class RulesWatch:
         rule_set = await trio.to_thread.run_sync(compile_rules, book)
         self._current = rule_set
         self.revision = book.revision
-        self.active_count = len(book.rules)
+        self.active_count = len(rule_set)
+        self.faults = rule_set.faults
         self.loaded_at = utc_now()
         self._loaded.set()
-        _log.info("rules: revision %d in force, %d active rules", book.revision, len(book.rules))
+        _log.info("rules: revision %d in force, %d active rules", book.revision, len(rule_set))
+        for rule_id, why in rule_set.faults:
+            _log.error("rules: rule %d takes no part: %s", rule_id, why)

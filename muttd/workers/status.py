@@ -209,6 +209,7 @@ def _warnings(
             )
         if account.dropped:
             warnings.append(f"{name}: {account.dropped} messages dropped")
+    warnings += [f"rule {rule_id} takes no part: {why}" for rule_id, why in parts.rules.faults]
     ingest = queue[Stream.INGEST.value]["items"]
     if ingest is not None and ingest * 10 >= parts.queue_limit * 8:
         warnings.append(f"the queue holds {ingest} of at most {parts.queue_limit} events")

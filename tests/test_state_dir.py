@@ -1,0 +1,61 @@
+"""muttd/state_dir.py."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from muttd.errors import ConfigError
+from muttd.state_dir import key_file, keys_or_made, open_state_dir
+
+
+def test_the_state_directory_is_made_for_its_user_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "state"
+    open_state_dir(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    open_state_dir(path)
+
+
+def test_a_state_directory_that_cannot_be_made_says_how_to(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"MUTTD_STATE_DIR: cannot make .*install -d -m 700"):
+        open_state_dir(tmp_path / "file" / "state")
+
+
+def test_a_key_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
+    made = key_file(tmp_path, "admin")
+    again = key_file(tmp_path, "admin")
+    assert (made.is_new, again.is_new) == (True, False)
+    assert made.secret == again.secret
+    assert len(made.secret) >= 43
+    assert stat.S_IMODE(made.path.stat().st_mode) == 0o600
+    assert os.listdir(tmp_path) == ["admin.key"]
+
+
+def test_a_key_that_others_can_read_is_refused_with_the_cure(tmp_path: Path) -> None:
+    path = key_file(tmp_path, "admin").path
+    path.chmod(0o644)
+    with pytest.raises(ConfigError, match=f"chmod 600 {path}"):
+        key_file(tmp_path, "admin")
+
+
+def test_an_empty_key_is_refused(tmp_path: Path) -> None:
+    path = key_file(tmp_path, "admin").path
+    path.write_text("\n")
+    with pytest.raises(ConfigError, match="empty"):
+        key_file(tmp_path, "admin")
+
+
+def test_a_key_that_cannot_be_written_is_a_mistake_of_the_settings(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        key_file(tmp_path / "absent", "admin")
+
+
+def test_configured_keys_make_no_files(tmp_path: Path) -> None:
+    assert keys_or_made(tmp_path, "admin", is_configured=True) == []
+    assert [key.path.name for key in keys_or_made(tmp_path, "admin", is_configured=False)] == [
+        "admin.key"
+    ]
