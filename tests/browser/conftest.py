@@ -22,7 +22,7 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
-from running_daemon import RunningDaemon, ScriptedWebhook, scripted_webhook
+from running_daemon import RunningDaemon, ScriptedWebhook, eventually, scripted_webhook
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 CHROMIUM_ARGS = [
@@ -161,3 +161,20 @@ def is_live(page: Page) -> None:
 def syslog(host: str, message: str, *, pri: int = 134, app: str = "app") -> bytes:
     """One RFC 5424 message."""
     return f"<{pri}>1 - {host} {app} 42 ID7 - {message}".encode()
+
+
+def wait_in_force(daemon: RunningDaemon) -> None:
+    """Wait until the rules that the daemon decides by are those of its store."""
+    rules = daemon.get("/api/v2/rules", is_active="true", limit=200)["rules"]
+    changed_at = max((rule["updated_at"] for rule in rules), default="")
+    eventually(
+        lambda: daemon.get("/api/v2/status")["rules"],
+        lambda loaded: loaded["active"] == len(rules) and loaded["loaded_at"] >= changed_at,
+    )
+
+
+def add_rule(daemon: RunningDaemon, rule: dict[str, Any]) -> dict[str, Any]:
+    """Add a rule, and wait until it is in force."""
+    added: dict[str, Any] = daemon.post("/api/v2/rules", rule)
+    wait_in_force(daemon)
+    return added

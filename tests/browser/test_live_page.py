@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 import re
 import threading
+from functools import partial
 
 import pytest
-from conftest import NARROW, OpenPage, is_live, syslog
+from conftest import NARROW, OpenPage, add_rule, is_live, syslog
 from cuttable_proxy import cuttable_proxy
 from playwright.sync_api import Page, expect
 from running_daemon import RunningDaemon, a_rule, eventually
@@ -18,6 +20,12 @@ pytestmark = pytest.mark.browser
 
 MAX_ROWS = 1000
 LINK_DOWN = "1.3.6.1.6.3.1.1.5.3"
+
+NO_EVENTS: dict[str, object] = {
+    "events": [],
+    "pagination": {"page": 1, "limit": 100, "total": 0, "pages": 0},
+    "next_cursor": None,
+}
 
 ROWS = "#rows .event-row"
 MESSAGES = "#rows .c-message"
@@ -34,14 +42,17 @@ def send_numbered(daemon: RunningDaemon, host: str, numbers: range) -> None:
 
 
 def pace(daemon: RunningDaemon, host: str, total: int) -> None:
-    """Send so many events and wait until the store has them."""
+    """Send so many events, no faster than the store takes them."""
     for start in range(0, total, 200):
-        send_numbered(daemon, host, range(start, min(start + 200, total)))
         wanted = min(start + 200, total)
-        eventually(
-            lambda: daemon.get("/api/v2/events", hostname=host, limit=1)["pagination"]["total"],
-            lambda stored, wanted=wanted: stored == wanted,
-        )
+        send_numbered(daemon, host, range(start, wanted))
+        eventually(partial(stored_count, daemon, host), partial(operator.eq, wanted))
+
+
+def stored_count(daemon: RunningDaemon, host: str) -> int:
+    pagination = daemon.get("/api/v2/events", hostname=host, limit=1)["pagination"]
+    total: int = pagination["total"]
+    return total
 
 
 def test_an_event_appears_by_itself_and_gets_its_decision(
@@ -60,7 +71,7 @@ def test_an_event_appears_by_itself_and_gets_its_decision(
 def test_an_event_that_a_rule_matches_names_the_rule_and_what_is_done(
     daemon: RunningDaemon, open_page: OpenPage, host: str
 ) -> None:
-    daemon.post("/api/v2/rules", a_rule(name="fan of " + host, match_string=f"FAN {host}"))
+    add_rule(daemon, a_rule(name="fan of " + host, match_string=f"FAN {host}"))
     page = open_page(f"/live?hostname={host}").page
     is_live(page)
     daemon.send_udp(syslog(host, f"FAN {host} stopped"))
@@ -101,7 +112,7 @@ def test_the_filter_is_in_the_address_and_survives_a_reload(
 def test_events_that_no_rule_matched_can_be_looked_at_alone(
     daemon: RunningDaemon, open_page: OpenPage, host: str
 ) -> None:
-    daemon.post("/api/v2/rules", a_rule(match_string=f"KNOWN {host}"))
+    add_rule(daemon, a_rule(match_string=f"KNOWN {host}"))
     page = open_page(f"/live?hostname={host}").page
     page.get_by_label("Matched").select_option("By no rule")
     is_live(page)
@@ -213,13 +224,6 @@ def test_an_empty_stream_says_how_to_send_the_first_event(
     expect(empty).to_contain_text(f"{daemon.url}/api/v2/ingest")
 
 
-NO_EVENTS = {
-    "events": [],
-    "pagination": {"page": 1, "limit": 100, "total": 0, "pages": 0},
-    "next_cursor": None,
-}
-
-
 def test_a_row_opens_everything_about_its_event_and_escape_leads_back(
     daemon: RunningDaemon, open_page: OpenPage, host: str
 ) -> None:
@@ -277,7 +281,7 @@ def test_a_link_to_an_event_opens_it(daemon: RunningDaemon, open_page: OpenPage,
 def test_the_detail_shows_the_alert_and_its_deliveries(
     daemon: RunningDaemon, open_page: OpenPage, host: str
 ) -> None:
-    daemon.post("/api/v2/rules", a_rule(match_string=f"PAGE {host}"))
+    add_rule(daemon, a_rule(match_string=f"PAGE {host}"))
     daemon.send_udp(syslog(host, f"PAGE {host}"))
     eventually(
         lambda: daemon.get("/api/v2/alerts", hostname=host)["alerts"],
@@ -335,7 +339,7 @@ def test_text_off_the_wire_is_only_ever_text(
     daemon.post("/api/v2/ingest", body)
     page = open_page(f"/live?hostname={host}").page
     dialogs: list[str] = []
-    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    page.on("dialog", lambda dialog: dialogs.append(dialog.message))
     row = page.locator(ROWS)
     expect(row.locator(".c-message")).to_contain_text("<script>alert(2)</script>{{7*7}}\\u202eevil")
     row.click()

@@ -23,7 +23,7 @@ class Entries {
     try {
       const answer = await api(this.path);
       const items = answer[this.key];
-      const columns = mayChange ? [...this.columns, { label: "", cell: (item) => this.#removeButton(item) }] : this.columns;
+      const columns = mayChange ? [...this.columns, { label: "Actions", isLabelHidden: true, cell: (item) => this.#removeButton(item) }] : this.columns;
       this.place.replaceChildren(items.length === 0 ? emptyState(this.emptyTitle, el("p", { text: this.emptyText })) : makeTable(this.label, columns, items));
     } catch (error) {
       this.place.replaceChildren(failure(error, () => this.load()));

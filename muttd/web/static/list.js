@@ -10,18 +10,25 @@ export const PAGE_LIMIT = 50;
 /**
  * Make a table.
  * @param {string} label
- * @param {{label: string, class?: string, cell: function(Object): (Node|string)}[]} columns
+ * @param {{label: string, class?: string, isLabelHidden?: boolean, cell: function(Object): (Node|string)}[]} columns
  * @param {Object[]} items
  * @param {function(Object): string} rowClass
  */
 export function makeTable(label, columns, items, rowClass = () => "") {
   // The roles are said, because a table laid out as a stack loses the ones it was born with.
-  const head = el("tr", { role: "row" }, ...columns.map((column) => el("th", { role: "columnheader", scope: "col", class: column.class ?? null, text: column.label })));
+  const head = el(
+    "tr",
+    { role: "row" },
+    ...columns.map((column) => {
+      const label = el("span", { class: column.isLabelHidden ? "visually-hidden" : null, text: column.label });
+      return el("th", { role: "columnheader", scope: "col", class: column.class ?? null }, label);
+    }),
+  );
   const rows = items.map((item) =>
     el(
       "tr",
       { role: "row", class: rowClass(item) || null },
-      ...columns.map((column) => el("td", { role: "cell", class: column.class ?? null, "data-label": column.label }, column.cell(item))),
+      ...columns.map((column) => el("td", { role: "cell", class: column.class ?? null, "data-label": column.isLabelHidden ? "" : column.label }, column.cell(item))),
     ),
   );
   return el(

@@ -53,7 +53,7 @@ async function save(event) {
     if (ruleId === "") await api("/api/v2/rules", { method: "POST", body: rule });
     else await api(`/api/v2/rules/${ruleId}`, { method: "PUT", body: { ...rule, revision } });
     saved = JSON.stringify(rule);
-    toastAfterLoad(ruleId === "" ? `“${rule.name}” is created and in force.` : `“${rule.name}” is saved and in force.`);
+    toastAfterLoad(ruleId === "" ? `“${rule.name}” is created, and in force within a second.` : `“${rule.name}” is saved, and in force within a second.`);
     location.assign("/rules");
   } catch (error) {
     button.disabled = false;

@@ -77,7 +77,7 @@ const COLUMNS = [
   { label: "Team", cell: (rule) => visible(rule.team_assignment) },
   { label: "Active", cell: state },
   { label: "Revision", class: "number", cell: (rule) => el("span", { title: `changed ${fullTime(rule.updated_at)}`, text: String(rule.revision) }) },
-  { label: "", cell: actions },
+  { label: "Actions", isLabelHidden: true, cell: actions },
 ];
 
 function empty(isFiltered) {
