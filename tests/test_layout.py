@@ -198,13 +198,9 @@ def test_no_tool_is_configured_in_two_places() -> None:
 
 
 def tracked_files() -> list[Path]:
-    """Every text file that belongs to the project; all files, where there is no git."""
+    """Every file that belongs to the project."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
     return [ROOT / name for name in listed if (ROOT / name).is_file()]
 
