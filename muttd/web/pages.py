@@ -14,6 +14,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -232,10 +233,11 @@ def local_path(wanted: str) -> str:
 
 async def _read_form(request: Request) -> dict[str, str] | None:
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_FORM_OCTETS:
-            return None
+    async with aclosing(request.stream()) as chunks:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) > MAX_FORM_OCTETS:
+                return None
     try:
         fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=9)
     except ValueError:  # more fields than any form of ours has
