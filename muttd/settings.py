@@ -17,6 +17,13 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from muttd.errors import ConfigError
+from muttd.settings_backends import (
+    DatabaseSettings,
+    RedisSettings,
+    RetentionSettings,
+    SpoolSettings,
+    TlsSettings,
+)
 from muttd.settings_table import Reader, Row, Source, group, rows_of, setting
 from muttd.settings_values import (
     Address,
@@ -255,6 +262,11 @@ class Settings:
     queue: QueueSettings = group(QueueSettings, "MUTTD_QUEUE_")
     alerter: AlerterSettings = group(AlerterSettings, "MUTTD_ALERTER_")
     moog: MoogSettings = group(MoogSettings, "MUTTD_MOOG_")
+    redis: RedisSettings = group(RedisSettings, "MUTTD_REDIS_")
+    database: DatabaseSettings = group(DatabaseSettings, "MUTTD_DATABASE_")
+    tls: TlsSettings = group(TlsSettings, "MUTTD_TLS_")
+    spool: SpoolSettings = group(SpoolSettings, "MUTTD_SPOOL_")
+    retention: RetentionSettings = group(RetentionSettings, "MUTTD_")
     # By environment name: where the value came from. Not a setting itself.
     sources: Mapping[str, Source] = dataclasses.field(
         default_factory=dict, repr=False, compare=False
@@ -316,4 +328,6 @@ def _contradictions(settings: Settings) -> list[str]:
         )
     if settings.moog.backoff_cap_s < settings.moog.backoff_base_s:
         mistakes.append("MUTTD_MOOG_BACKOFF_CAP_S: must be at least MUTTD_MOOG_BACKOFF_BASE_S")
+    if (settings.tls.cert is None) != (settings.tls.key is None):
+        mistakes.append("MUTTD_TLS_CERT: goes with MUTTD_TLS_KEY; set both or neither")
     return mistakes

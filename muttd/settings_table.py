@@ -105,8 +105,8 @@ class Row:
 
     @property
     def rotates(self) -> bool:
-        """Whether NAME_NEXT exists: a second key that is valid meanwhile."""
-        return self.kind == Secrets and self.name.endswith("_KEY")
+        """Whether NAME_NEXT exists: a second one that is valid meanwhile."""
+        return self.kind == Secrets and self.name.endswith(("_KEY", "_PASSWORD"))
 
     @property
     def names(self) -> tuple[str, ...]:

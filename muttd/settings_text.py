@@ -33,7 +33,9 @@ where it came from, secrets redacted.
   takes IPv4 too. Port 0 picks a free one and logs it.
 - Every secret can come from a file: `NAME_FILE` holds its path (for systemd's `LoadCredential=`). A
   file that everybody may read is refused.
-- API keys rotate without a gap: while `NAME_NEXT` (or `NAME_NEXT_FILE`) is set, both are valid.
+- API keys and passwords rotate without a gap: while `NAME_NEXT` (or `NAME_NEXT_FILE`) is set, both
+  are valid.
+- A URL of Redis or PostgreSQL may carry a user and a password; they are never shown.
 
 This page is generated from the declarations in `muttd/settings.py` by `script/generate`.
 """

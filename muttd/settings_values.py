@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 Url = NewType("Url", str)
 HeaderName = NewType("HeaderName", str)
+KeyPrefix = NewType("KeyPrefix", str)
 
 _LOCAL = "local"
 _LOCALTIME = Path("/etc/localtime")
@@ -29,6 +30,19 @@ _LOCALTIME = Path("/etc/localtime")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 # RFC 9110, 5.5: what may stand in a field value without quoting, spaces left out.
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
+# A part of key and channel names. Braces would move the hash tag, which keeps all keys of a cluster
+# in one slot.
+_KEY_PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_HIDDEN = "***"
+# libpq takes passwords among the parameters as well (its chapter 34.1.2).
+_HIDDEN_PARAMETER = re.compile(r"(?<=[?&])((?:ssl)?password)=[^&#]*", re.IGNORECASE)
+# scheme :// [userinfo @] hosts [/ path] [? parameters]; hosts begin after the last "@", because
+# people forget to encode the one in a password.
+_SERVER_URL = re.compile(
+    r"(?P<scheme>[a-z+]+)://(?:.*@)?(?P<hosts>[^@/?#]*)(?:/(?P<path>[^@?#]*))?(?:\?[^@#]*)?"
+)
+_SERVER = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+)(?::(?P<port>[0-9]{1,5}))?")
+_SENTINEL = ("redis+sentinel", "rediss+sentinel")
 _ADDRESS = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^\s:\[\]]*)):(?P<port>[0-9]{1,5})"
 )
@@ -76,6 +90,48 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self._text)
+
+
+class ServerUrl:
+    """A URL that may carry a user and a password, and shows neither."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself, for the one place that connects."""
+        return self._text
+
+    def __str__(self) -> str:
+        scheme, _, rest = self._text.partition("://")
+        userinfo, _, tail = rest.rpartition("@")
+        shown = f"{scheme}://{_HIDDEN}@{tail}" if userinfo else f"{scheme}://{tail}"
+        return _HIDDEN_PARAMETER.sub(rf"\1={_HIDDEN}", shown)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and hmac.compare_digest(
+            self._text.encode(), other.reveal().encode()
+        )
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+class RedisUrl(ServerUrl):
+    """Where Redis is."""
+
+    __slots__ = ()
+
+
+class DatabaseUrl(ServerUrl):
+    """Where PostgreSQL is."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +215,53 @@ def parse_url(text: str) -> Url:
     return Url(text)
 
 
+def parse_redis_url(text: str) -> RedisUrl:
+    """redis:// or rediss:// with one server, or +sentinel with some and the service's name."""
+    parts = _server_url(text, "redis", "rediss", *_SENTINEL)
+    if parts is None:
+        raise ValueError("not a redis://, rediss://, redis+sentinel:// or rediss+sentinel:// URL")
+    servers = [_SERVER.fullmatch(each) for each in parts["hosts"].split(",")]
+    if any(each is None or int(each["port"] or 1) not in range(1, 65536) for each in servers):
+        raise ValueError("its servers are not HOST:PORT, with IPv6 addresses in brackets")
+    if parts["scheme"] in _SENTINEL:
+        service, _, database = (parts["path"] or "").partition("/")
+        if not service:
+            raise ValueError("the service that the sentinels watch is missing: .../SERVICE")
+    else:
+        database = parts["path"] or ""
+        if len(servers) > 1:
+            raise ValueError("several servers need sentinels: redis+sentinel://.../SERVICE")
+    if database and not database.isdecimal():
+        raise ValueError("the database is not a number")
+    return RedisUrl(text)
+
+
+def parse_database_url(text: str) -> DatabaseUrl:
+    """A connection URI of libpq (its chapter 34.1.1.2), which judges the rest of it."""
+    if _server_url(text, "postgresql", "postgres") is None:
+        raise ValueError("not a postgresql:// URL")
+    return DatabaseUrl(text)
+
+
+def _server_url(text: str, *schemes: str) -> re.Match[str] | None:
+    parts = _SERVER_URL.fullmatch(text) if _VISIBLE.fullmatch(text) else None
+    return parts if parts and parts["scheme"] in schemes else None
+
+
+def parse_key_prefix(text: str) -> KeyPrefix:
+    """Letters, digits, dots, colons, hyphens, underscores."""
+    if _KEY_PREFIX.fullmatch(text) is None:
+        raise ValueError("must be at most 64 letters, digits, dots, colons, hyphens, underscores")
+    return KeyPrefix(text)
+
+
+def parse_bool(text: str) -> bool:
+    """One of true and false."""
+    if text.lower() not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text.lower() == "true"
+
+
 def parse_header_name(text: str) -> HeaderName:
     """A header field name (RFC 9110, 5.1)."""
     if _TOKEN.fullmatch(text) is None:
@@ -200,11 +303,15 @@ def _parse_choice(choices: type[enum.StrEnum]) -> Callable[[str], object]:
 
 PARSERS: Mapping[object, Callable[[str], object]] = {
     str: str,
+    bool: parse_bool,
     int: parse_int,
     float: parse_float,
     Path: Path,
     Url: parse_url,
     HeaderName: parse_header_name,
+    RedisUrl: parse_redis_url,
+    DatabaseUrl: parse_database_url,
+    KeyPrefix: parse_key_prefix,
     tzinfo: parse_zone,
     Secret: parse_secret,
     Addresses: parse_addresses,
@@ -220,6 +327,8 @@ def as_text(value: object, *, reveal: bool = False) -> str:
         return ""
     if isinstance(value, Secret):
         return value.reveal() if reveal else repr(value)
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, float):
         return f"{value:.12g}"
     if isinstance(value, tuple):

@@ -12,7 +12,14 @@ import pytest
 from muttd.errors import ConfigError
 from muttd.settings import Settings, declared, load
 from muttd.settings_table import Source
-from muttd.settings_values import Address, LogFormat, LogLevel, Secret
+from muttd.settings_values import (
+    Address,
+    DatabaseUrl,
+    LogFormat,
+    LogLevel,
+    RedisUrl,
+    Secret,
+)
 
 
 def mistakes_of(environ: dict[str, str]) -> tuple[str, ...]:
@@ -76,6 +83,27 @@ def test_every_setting_can_be_set_by_its_name() -> None:
             "MUTTD_MOOG_RATE_PERIOD_S": "2",
             "MUTTD_MOOG_BACKOFF_BASE_S": "0.1",
             "MUTTD_MOOG_BACKOFF_CAP_S": "9",
+            "MUTTD_REDIS_URL": "rediss+sentinel://s1:26379,s2:26379/mymaster/1",
+            "MUTTD_REDIS_USERNAME": "muttd",
+            "MUTTD_REDIS_PASSWORD": "red",
+            "MUTTD_REDIS_SENTINEL_USERNAME": "watcher",
+            "MUTTD_REDIS_SENTINEL_PASSWORD": "sent",
+            "MUTTD_REDIS_PREFIX": "site-1",
+            "MUTTD_REDIS_WAIT_REPLICAS": "2",
+            "MUTTD_REDIS_WAIT_S": "0.25",
+            "MUTTD_REDIS_TIMEOUT_S": "1",
+            "MUTTD_DATABASE_URL": "postgresql://muttd@p1,p2/mutt?sslmode=verify-full",
+            "MUTTD_DATABASE_PASSWORD": "post",
+            "MUTTD_DATABASE_POOL_SIZE": "4",
+            "MUTTD_DATABASE_TIMEOUT_S": "2",
+            "MUTTD_AUTO_MIGRATE": "false",
+            "MUTTD_TLS_CA": "/etc/mutt/ca.pem",
+            "MUTTD_TLS_CERT": "/etc/mutt/cert.pem",
+            "MUTTD_TLS_KEY": "/etc/mutt/key.pem",
+            "MUTTD_SPOOL_MAX_BYTES": "2000000",
+            "MUTTD_EVENT_RETENTION_MONTHS": "6",
+            "MUTTD_CONFIG_AUDIT_DAYS": "90",
+            "MUTTD_ARCHIVE_DIR": "/srv/archive",
         }
     )
     # A setting that is declared and not named above would still have its default.
@@ -95,6 +123,39 @@ def test_every_setting_can_be_set_by_its_name() -> None:
     assert settings.moog.webhook_url == "https://moog.example/events"
     assert settings.moog.api_key == Secret("moo")
     assert (settings.moog.auth_header, settings.moog.backoff_cap_s) == ("X-Moog-Key", 9.0)
+    assert settings.redis.url == RedisUrl("rediss+sentinel://s1:26379,s2:26379/mymaster/1")
+    assert settings.redis.passwords == (Secret("red"),)
+    assert (settings.redis.prefix, settings.redis.wait_replicas) == ("site-1", 2)
+    assert settings.database.url == DatabaseUrl("postgresql://muttd@p1,p2/mutt?sslmode=verify-full")
+    assert (settings.database.pool_size, settings.database.auto_migrate) == (4, False)
+    assert settings.tls.ca == Path("/etc/mutt/ca.pem")
+    assert settings.spool.max_octets == 2_000_000
+    assert settings.retention.archive_dir == Path("/srv/archive")
+
+
+def test_a_password_and_its_successor_are_both_tried(tmp_path: Path) -> None:
+    successor = a_secret_file(tmp_path, "new\n")
+    settings = load(
+        {
+            "MUTTD_REDIS_PASSWORD": "old",
+            "MUTTD_REDIS_PASSWORD_NEXT": "new",
+            "MUTTD_DATABASE_PASSWORD": "old",
+            "MUTTD_DATABASE_PASSWORD_NEXT_FILE": str(successor),
+        }
+    )
+    assert settings.redis.passwords == (Secret("old"), Secret("new"))
+    assert settings.database.passwords == (Secret("old"), Secret("new"))
+
+
+def test_neither_backend_needs_the_other() -> None:
+    assert load({"MUTTD_REDIS_URL": "redis://h"}).database.url is None
+    assert load({"MUTTD_DATABASE_URL": "postgresql://h/d"}).redis.url is None
+
+
+@pytest.mark.parametrize("name", ["MUTTD_TLS_CERT", "MUTTD_TLS_KEY"])
+def test_a_certificate_and_its_key_go_together(name: str) -> None:
+    [mistake] = mistakes_of({name: "/etc/mutt/file.pem"})
+    assert mistake == "MUTTD_TLS_CERT: goes with MUTTD_TLS_KEY; set both or neither"
 
 
 def test_every_mistake_is_reported_at_once_with_the_name_meant() -> None:
@@ -144,7 +205,7 @@ def test_a_key_and_its_successor_are_both_valid(tmp_path: Path) -> None:
     assert keys.admin == (Secret("old"), Secret("new"))
 
 
-def test_only_api_keys_have_a_successor() -> None:
+def test_only_keys_and_passwords_have_a_successor() -> None:
     assert mistakes_of({"MUTTD_SNMP_COMMUNITIES_NEXT": "x"})[0].startswith(
         "MUTTD_SNMP_COMMUNITIES_NEXT: no such setting"
     )
@@ -235,7 +296,16 @@ def test_no_mistake_quotes_a_value() -> None:
 
 
 def test_the_repr_of_settings_shows_no_secret() -> None:
-    settings = load({"MUTTD_ADMIN_API_KEY": "hunter2", "MUTTD_MOOG_API_KEY": "hunter3"})
+    settings = load(
+        {
+            "MUTTD_ADMIN_API_KEY": "hunter2",
+            "MUTTD_MOOG_API_KEY": "hunter3",
+            "MUTTD_REDIS_URL": "redis://hunter4:hunter5@h",
+            "MUTTD_REDIS_PASSWORD": "hunter6",
+            "MUTTD_DATABASE_URL": "postgresql://hunter7@h/d?password=hunter8",
+            "MUTTD_DATABASE_PASSWORD_NEXT": "hunter9",
+        }
+    )
     assert "hunter" not in repr(settings)
     assert "Secret(...)" in repr(settings)
 
@@ -247,8 +317,9 @@ def test_every_declaration_is_whole() -> None:
         assert row.name.startswith("MUTTD_")
         assert row.text.endswith("."), row.name
         unit = {"_s": "seconds", "_octets": "octets", "_days": "days", "_events": "events"}
+        unit |= {"_months": "months"}
         for suffix, word in unit.items():
             if row.path[-1].endswith(suffix):
                 assert row.unit == word, row.name
-        if isinstance(row.default, int | float) and not isinstance(row.default, str):
+        if isinstance(row.default, int | float) and not isinstance(row.default, bool):
             assert row.at_least is not None, row.name

@@ -44,6 +44,8 @@ def test_print_config_says_where_each_value_came_from_and_redacts_secrets(tmp_pa
             "MUTTD_ADMIN_API_KEY_FILE": str(key),
             "MUTTD_MOOG_API_KEY": "hunter3",
             "MUTTD_SYSLOG_UDP": "off",
+            "MUTTD_REDIS_URL": "redis://hunter4:hunter5@redis.example:6379/0",
+            "MUTTD_DATABASE_URL": "postgresql://h/d?password=hunter6",
         }
     )
     shown = json.loads(render_config(settings, as_json=True))
@@ -51,6 +53,8 @@ def test_print_config_says_where_each_value_came_from_and_redacts_secrets(tmp_pa
     assert shown["MUTTD_MOOG_API_KEY"] == {"value": "Secret(...)", "source": "environment"}
     assert shown["MUTTD_SYSLOG_UDP"] == {"value": "off", "source": "environment"}
     assert shown["MUTTD_INGEST_API_KEY"] == {"value": "", "source": "default"}
+    assert shown["MUTTD_REDIS_URL"]["value"] == "redis://***@redis.example:6379/0"
+    assert shown["MUTTD_DATABASE_URL"]["value"] == "postgresql://h/d?password=***"
     lines = render_config(settings)
     assert "hunter" not in lines
     assert [line.split() for line in lines.splitlines() if line.startswith("MUTTD_HTTP=")] == [

@@ -9,13 +9,19 @@ import pytest
 
 from muttd.settings_values import (
     Address,
+    DatabaseUrl,
+    RedisUrl,
     Secret,
     as_text,
     local_zone,
     parse_addresses,
+    parse_bool,
+    parse_database_url,
     parse_float,
     parse_header_name,
     parse_int,
+    parse_key_prefix,
+    parse_redis_url,
     parse_secret,
     parse_secrets,
     parse_url,
@@ -118,6 +124,96 @@ def test_what_is_no_url_of_a_webhook_is_refused(text: str) -> None:
 def test_a_url_with_a_secret_in_it_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="may not carry"):
         parse_url(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "redis://localhost",
+        "redis://h:6379/3",
+        "rediss://[::1]:6379/",
+        "redis://u:p%40w@h/0?x=y",
+        "redis://u:p@w@h",
+        "redis+sentinel://a:26379,b:26379,[::1]:1/mymaster",
+        "rediss+sentinel://u:pw@a,b/mymaster/2",
+    ],
+)
+def test_a_redis_url_names_one_server_or_sentinels(text: str) -> None:
+    assert parse_redis_url(text).reveal() == text
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("http://h", "not a redis://"),
+        ("redis:h", "not a redis://"),
+        ("redis://h /1", "not a redis://"),
+        ("redis://", "not HOST:PORT"),
+        ("redis://h:70000", "not HOST:PORT"),
+        ("redis://h:0", "not HOST:PORT"),
+        ("redis://::1/0", "not HOST:PORT"),
+        ("redis+sentinel://a,,b/s", "not HOST:PORT"),
+        ("redis+sentinel://a,b", "the service"),
+        ("redis+sentinel://a,b/", "the service"),
+        ("redis://a,b/0", "several servers"),
+        ("redis://a/zero", "not a number"),
+        ("redis+sentinel://a/s/zero", "not a number"),
+    ],
+)
+def test_what_is_no_redis_url_is_refused_saying_what_is_missing(text: str, wanted: str) -> None:
+    with pytest.raises(ValueError, match=wanted):
+        parse_redis_url(text)
+
+
+@pytest.mark.parametrize("text", ["postgresql://u:pw@a:1,b:2/d?sslmode=require", "postgres:///d"])
+def test_a_database_url_is_one_of_libpq(text: str) -> None:
+    assert parse_database_url(text).reveal() == text
+
+
+@pytest.mark.parametrize("text", ["mysql://h/d", "host=h dbname=d", "postgresql://h/d\x00"])
+def test_what_is_no_database_url_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a postgresql"):
+        parse_database_url(text)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        (RedisUrl("redis://h:1/2"), "redis://h:1/2"),
+        (RedisUrl("redis://me:hunter2@h:1/2"), "redis://***@h:1/2"),
+        (RedisUrl("rediss://me:hunter2/#?@hunter2@h/2"), "rediss://***@h/2"),
+        (DatabaseUrl("postgresql://hunter2@a,b/d?x=y"), "postgresql://***@a,b/d?x=y"),
+        (
+            DatabaseUrl("postgresql://a/d?password=hunter2&x=y&SSLpassword=hunter2"),
+            "postgresql://a/d?password=***&x=y&SSLpassword=***",
+        ),
+    ],
+)
+def test_a_url_shows_neither_its_user_nor_its_password(url: DatabaseUrl, shown: str) -> None:
+    assert as_text(url) == f"{url}" == shown
+    assert repr(url) == f"{type(url).__name__}({shown!r})"
+
+
+def test_urls_are_equal_by_what_they_hold() -> None:
+    assert RedisUrl("redis://a") == RedisUrl("redis://a")
+    assert RedisUrl("redis://u:1@a") != RedisUrl("redis://u:2@a")
+    assert RedisUrl("redis://a") != DatabaseUrl("redis://a")
+    assert len({RedisUrl("redis://a"), RedisUrl("redis://a")}) == 1
+
+
+def test_a_key_prefix_cannot_move_the_hash_tag() -> None:
+    assert parse_key_prefix("mutt:site-1") == "mutt:site-1"
+    for text in ("", "a{b", "two words", "x" * 65):
+        with pytest.raises(ValueError, match="letters, digits"):
+            parse_key_prefix(text)
+
+
+def test_yes_and_no_are_true_and_false() -> None:
+    assert parse_bool("True") is True
+    assert parse_bool("false") is False
+    assert (as_text(True), as_text(False)) == ("true", "false")
+    with pytest.raises(ValueError, match="true or false"):
+        parse_bool("1")
 
 
 def test_a_header_name_is_a_token() -> None:

@@ -1,0 +1,141 @@
+"""Settings of what a clustered daemon leans on: Redis, PostgreSQL, TLS towards both, the spool.
+
+Declared as in settings.py, whose Settings holds these groups. Without the URLs the daemon keeps
+queue and store in its own state directory, and none of this is in force but retention.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from muttd.settings_table import setting
+from muttd.settings_values import DatabaseUrl, KeyPrefix, RedisUrl, Secrets
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RedisSettings:
+    """Redis: the queue, counters and live events of several daemons."""
+
+    url: RedisUrl | None = setting(
+        None,
+        "Redis 7 or newer: redis://HOST:PORT/DB, redis+sentinel://HOST:26379,HOST:26379/SERVICE, "
+        "rediss:// and rediss+sentinel:// over TLS; without it the queue is in the state "
+        "directory.",
+    )
+    username: str = setting("", "ACL user; without it the user named default.")
+    passwords: Secrets = setting(
+        (),
+        "Password of that user; NAME_NEXT is tried as well.",
+        name="MUTTD_REDIS_PASSWORD",
+    )
+    sentinel_username: str = setting("", "ACL user at the sentinels.")
+    sentinel_passwords: Secrets = setting(
+        (),
+        "Password at the sentinels; NAME_NEXT is tried as well.",
+        name="MUTTD_REDIS_SENTINEL_PASSWORD",
+    )
+    prefix: KeyPrefix = setting(
+        KeyPrefix("mutt"),
+        "First part of every key and channel; daemons with the same one work together.",
+    )
+    wait_replicas: int = setting(
+        1,
+        "Replicas that must have an event before its sender is told so, when the primary has any "
+        "(WAIT); 0 asks none, and a failover may lose what was acknowledged.",
+        at_least=0,
+        at_most=16,
+    )
+    wait_s: float = setting(
+        0.5,
+        "How long the replicas are waited for before the append counts as failed and is repeated.",
+        unit="seconds",
+        at_least=0.01,
+        at_most=60,
+    )
+    timeout_s: float = setting(
+        2.0,
+        "A call that Redis has not answered after this time has failed, and is repeated.",
+        unit="seconds",
+        at_least=0.1,
+        at_most=60,
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseSettings:
+    """PostgreSQL: rules, audit, alerts and configuration history of several daemons."""
+
+    url: DatabaseUrl | None = setting(
+        None,
+        "PostgreSQL 13 or newer: postgresql://HOST:PORT,HOST:PORT/DATABASE?sslmode=verify-full; of "
+        "several hosts the one that takes writes is used; without it the store is in the state "
+        "directory.",
+    )
+    passwords: Secrets = setting(
+        (),
+        "Password of the URL's user; NAME_NEXT is tried as well.",
+        name="MUTTD_DATABASE_PASSWORD",
+    )
+    pool_size: int = setting(
+        8, "Most connections of one daemon.", unit="connections", at_least=2, at_most=100
+    )
+    timeout_s: float = setting(
+        5.0,
+        "A statement that PostgreSQL has not answered after this time has failed, and is repeated.",
+        unit="seconds",
+        at_least=0.1,
+        at_most=300,
+    )
+    auto_migrate: bool = setting(
+        True,
+        "Whether the daemon brings the schema up to date when it starts; else muttd migrate does.",
+        name="MUTTD_AUTO_MIGRATE",
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TlsSettings:
+    """TLS towards Redis and PostgreSQL, when their URLs ask for it."""
+
+    ca: Path | None = setting(
+        None, "File with the CA certificates trusted; without it those of the machine."
+    )
+    cert: Path | None = setting(None, "File with the certificate that this daemon shows.")
+    key: Path | None = setting(None, "File with the private key of that certificate.")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolSettings:
+    """What is received while Redis is away, in the state directory."""
+
+    max_octets: int = setting(
+        1_073_741_824,
+        "Most the spool may hold; when full, senders are held back and UDP is dropped and counted.",
+        unit="octets",
+        at_least=1_048_576,
+        name="MUTTD_SPOOL_MAX_BYTES",
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionSettings:
+    """How long the store keeps what it has."""
+
+    event_retention_months: int = setting(
+        12,
+        "Months that matched events and alerts are kept, the present one not counted.",
+        unit="months",
+        at_least=1,
+        at_most=1200,
+    )
+    config_audit_days: int = setting(
+        365,
+        "How long changes of rules, hosts and teams stay in the audit.",
+        unit="days",
+        at_least=1,
+        at_most=36500,
+    )
+    archive_dir: Path | None = setting(
+        None, "Directory that old events are written to before they are dropped; else they are not."
+    )
