@@ -8,10 +8,10 @@ import threading
 from functools import partial
 
 import pytest
-from conftest import NARROW, OpenPage, add_rule, is_live, syslog
 from cuttable_proxy import cuttable_proxy
 from playwright.sync_api import Page, expect
 from running_daemon import RunningDaemon, a_rule, eventually
+from visiting import NARROW, OpenPage, add_rule, is_live, syslog
 
 from muttd.protocol.snmp_encode import encode_v2c_trap
 from muttd.protocol.snmp_varbind import WireVarbind

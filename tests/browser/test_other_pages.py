@@ -6,9 +6,9 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import NARROW, WIDE, OpenPage, add_rule, is_live, sign_in, syslog
 from playwright.sync_api import Browser, Page, expect
 from running_daemon import RunningDaemon, a_rule, eventually
+from visiting import NARROW, WIDE, OpenPage, add_rule, is_live, sign_in, syslog
 
 pytestmark = pytest.mark.browser
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from conftest import NARROW, OpenPage, add_rule, is_live, syslog, wait_in_force
 from playwright.sync_api import Dialog, expect
 from running_daemon import RunningDaemon, a_rule, eventually
+from visiting import NARROW, OpenPage, add_rule, is_live, syslog, wait_in_force
 
 pytestmark = pytest.mark.browser
 
