@@ -32,10 +32,10 @@ NOUNS = {"errors", "event", "decision", "sink"}
 MAY_IMPORT = {
     "protocol": {"errors"},
     "rules": NOUNS,
-    "queue": NOUNS | {"sqlite_file"},
+    "queue": NOUNS | {"sqlite_file", "backoff"},
     "store": NOUNS | {"sqlite_file", "rules.model"},
     "listeners": NOUNS | {"protocol", "accounts"},
-    "workers": NOUNS | {"queue", "store", "rules", "protocol", "accounts"},
+    "workers": NOUNS | {"queue", "store", "rules", "protocol", "accounts", "backoff"},
     "web": NOUNS | {"queue", "store", "rules", "accounts"},
     "commands": NOUNS
     | {"protocol", "rules", "settings", "settings_text", "settings_values", "logs"},
@@ -44,6 +44,7 @@ MAY_IMPORT = {
     "decision": {"errors", "event"},
     "sink": {"event"},
     "accounts": {"errors"},
+    "backoff": set(),
     "notify": set(),
     "state_dir": {"errors"},
     "sqlite_file": {"errors"},

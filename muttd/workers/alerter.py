@@ -18,6 +18,7 @@ from typing import TypeVar
 import trio
 from prometheus_client import CollectorRegistry, Counter
 
+from muttd.backoff import backoff_s
 from muttd.decision import Alert, AlertState, Decided, alert_id_for, encode_alerts
 from muttd.errors import StoreError, StoreUnavailable
 from muttd.event import EventIds, decode_events, encode_events, utc_now
@@ -25,7 +26,6 @@ from muttd.queue.contract import Batch, Entry, Queue, Stream
 from muttd.queue.fanout import DecidedBatch, Fanout
 from muttd.rules.signature import signature_of
 from muttd.store.contract import Store
-from muttd.workers.backoff import backoff_s
 from muttd.workers.guard import Guard, Round
 from muttd.workers.rules_watch import RulesWatch
 

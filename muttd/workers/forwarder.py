@@ -25,6 +25,7 @@ import prometheus_client
 import trio
 from prometheus_client import CollectorRegistry
 
+from muttd.backoff import backoff_s
 from muttd.decision import Alert, AlertState, Delivery, decode_alerts, encode_alerts
 from muttd.errors import (
     DeliverLater,
@@ -36,7 +37,6 @@ from muttd.errors import (
 from muttd.event import EventIds, utc_now
 from muttd.queue.contract import DeadLetter, Entry, LetterKind, Queue, Stream
 from muttd.store.contract import Store
-from muttd.workers.backoff import backoff_s
 from muttd.workers.rate_limit import SlidingLimit
 
 # Some ten minutes of backoff: an outage is over by then, or it is not the alert's fault.

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 import trio
 
 from muttd.accounts import Accounts
+from muttd.backoff import backoff_s
 from muttd.errors import StoreUnavailable
 from muttd.event import Event, encode_events
 from muttd.queue.contract import Batch, Queue, Stream
 from muttd.queue.fanout import Fanout, Received
-from muttd.workers.backoff import backoff_s
 
 # Events of one queue entry. Larger ones save little and make a redelivery dearer.
 ENTRY_EVENTS = 256

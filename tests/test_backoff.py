@@ -1,8 +1,8 @@
-"""muttd/workers/backoff.py."""
+"""muttd/backoff.py."""
 
 from __future__ import annotations
 
-from muttd.workers.backoff import backoff_s
+from muttd.backoff import backoff_s
 
 
 def test_a_wait_is_never_longer_than_the_doubled_base_nor_the_cap() -> None:
