@@ -195,6 +195,10 @@ class SqliteQueue:
             oldest_at=None if tally.oldest_at is None else from_microseconds(tally.oldest_at),
         )
 
+    async def payload_octets(self) -> int:
+        """How many octets the payloads of all entries have, counted the slow way."""
+        return await self._file.read(sqlite_entries.payload_octets)
+
     async def dead_letters(
         self, *, kind: LetterKind | None = None, offset: int = 0, limit: int = 50
     ) -> list[DeadLetter]:

@@ -61,6 +61,12 @@ def count(connection: sqlite3.Connection, stream: Stream) -> Tally:
     return Tally(items=items, entries=entries, oldest_at=oldest_at)
 
 
+def payload_octets(connection: sqlite3.Connection) -> int:
+    """Add up the payloads. SQLite reads the length of a blob without the blob."""
+    row = connection.execute("SELECT coalesce(sum(length(payload)), 0) FROM payloads").fetchone()
+    return int(row[0])
+
+
 def append(
     connection: sqlite3.Connection, stream: Stream, batches: Sequence[Batch], tally: Tally, now: int
 ) -> Tally:

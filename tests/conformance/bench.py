@@ -17,6 +17,7 @@ import pytest
 import trio
 
 from muttd.queue.contract import Queue, Stream
+from muttd.queue.spooled import open_spooled
 from muttd.queue.sqlite import open_queue
 from muttd.store.contract import Store
 from muttd.store.sqlite import open_store
@@ -68,11 +69,21 @@ async def sqlite_bench() -> AsyncIterator[Bench]:
 
 
 @asynccontextmanager
+async def spooled_bench() -> AsyncIterator[Bench]:
+    """A queue that is never away, behind its spool."""
+    async with sqlite_bench() as bench:
+        with TemporaryDirectory() as directory:
+            path = Path(directory) / "spool.db"
+            async with open_spooled(bench.queue, path, max_octets=2**30) as queue:
+                yield Bench(queue, bench.age)
+
+
+@asynccontextmanager
 async def sqlite_store_bench() -> AsyncIterator[StoreBench]:
     with TemporaryDirectory() as directory:
         async with open_store(Path(directory) / "store.db") as store:
             yield StoreBench(store)
 
 
-BENCHES = [pytest.param(sqlite_bench, id="sqlite")]
+BENCHES = [pytest.param(sqlite_bench, id="sqlite"), pytest.param(spooled_bench, id="spooled")]
 STORE_BENCHES = [pytest.param(sqlite_store_bench, id="sqlite")]
