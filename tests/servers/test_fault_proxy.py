@@ -52,6 +52,9 @@ def asked(sock: socket.socket, octets: bytes) -> bytes:
     return received(sock, len(octets))
 
 
+# A reset that finds us before we read is ECONNRESET, after a FIN it is EPIPE: ConnectionError both.
+
+
 def received(sock: socket.socket, count: int) -> bytes:
     found = b""
     while len(found) < count and (octets := sock.recv(65_536)):
@@ -79,7 +82,7 @@ def test_a_stopped_proxy_refuses_and_comes_back_on_its_port(proxy: FaultProxy) -
         proxy.stop()
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port))
-        with contextlib.suppress(ConnectionResetError):
+        with contextlib.suppress(ConnectionError):
             assert sock.recv(1) == b""
     proxy.heal()
     assert proxy.port == port
@@ -118,7 +121,7 @@ def test_a_truncated_answer_ends_within_it_and_the_next_one_does_not(proxy: Faul
         proxy.truncate(4)
         sock.sendall(b"truncated")
         found = b""
-        with contextlib.suppress(ConnectionResetError):
+        with contextlib.suppress(ConnectionError):
             found = received(sock, 9)
         # A reset may overtake what was sent before it.
         assert b"trun".startswith(found)
@@ -130,7 +133,7 @@ def test_a_cut_ends_what_is_open_and_takes_what_is_new(proxy: FaultProxy) -> Non
     with connected(proxy) as old:
         assert asked(old, b"one") == b"one"
         proxy.cut()
-        with contextlib.suppress(ConnectionResetError):
+        with contextlib.suppress(ConnectionError):
             assert old.recv(1) == b""
         with connected(proxy) as new:
             assert asked(new, b"two") == b"two"
@@ -140,6 +143,6 @@ def test_a_server_that_is_away_resets_who_comes() -> None:
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         port = nobody.getsockname()[1]
     with fault_proxy(port) as proxy, connected(proxy) as sock:
-        with contextlib.suppress(ConnectionResetError):
+        with contextlib.suppress(ConnectionError):
             assert sock.recv(1) == b""
         assert proxy.open_count == 0
