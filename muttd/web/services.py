@@ -29,7 +29,7 @@ class Services:
         event_ids: The daemon's source of event ids.
         keys: Who may sign in.
         registry: What /metrics shows.
-        readiness: Each dependency and listener by name: {"queue": {"ok": True, "error": None}, ...}.
+        readiness: Each dependency and listener by name: {"queue": {"ok": True, "error": None}}.
         status: The status document of GET /api/v2/status.
         rules_changed: Tells the daemon to recompile its rules now.
         is_accepting: False while the daemon drains: ingest answers 503.
