@@ -44,7 +44,7 @@ class Exchange:
         self._is_gone = False
         self._is_body_read = False
         self._body_cost_octets = 0
-        self._ended: trio.Event | None = None
+        self._ended = trio.Event()
 
     async def run(self, app: ASGIApp, scope: Scope) -> None:
         """Run the app for this request, and answer for it when it does not.
@@ -66,9 +66,6 @@ class Exchange:
             self._log_failure(failures or group, scope)
             if cancelled is not None:
                 raise cancelled from None
-        finally:
-            if self._ended is not None:
-                self._ended.set()
         if self._refused is not None:
             raise self._refused
         if self._is_gone:
@@ -102,7 +99,7 @@ class Exchange:
         sent.
         """
         if self._is_body_read or self._refused is not None or self._is_gone:
-            await self._wait_ended()
+            await self._ended.wait()
             return {"type": "http.disconnect"}
         try:
             if self._h11.they_are_waiting_for_100_continue and self.outcome is None:
@@ -112,20 +109,13 @@ class Exchange:
                 await self._connection.receive_body_octets()
         except RefusedRequest as exc:
             self._refused = exc
+            self._ended.set()
             return {"type": "http.disconnect"}
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._is_gone = True
+            self._ended.set()
             return {"type": "http.disconnect"}
         return {"type": "http.request", "body": body, "more_body": not self._is_body_read}
-
-    async def _wait_ended(self) -> None:
-        is_answered = self.outcome is not None and self._h11.our_state is not h11.SEND_BODY
-        if is_answered or self._refused is not None or self._is_gone:
-            await trio.lowlevel.checkpoint()
-            return
-        if self._ended is None:
-            self._ended = trio.Event()
-        await self._ended.wait()
 
     def _buffered_body(self) -> bytes:
         """As much of the body as is here already."""
@@ -168,7 +158,10 @@ class Exchange:
             await self._connection.send_octets(octets)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
             self._is_gone = True
+            self._ended.set()
             raise ConnectionResetError("the peer is gone") from exc
+        if not has_more:
+            self._ended.set()
 
     def _head(self, body_octets: int, *, has_more: bool) -> bytes:
         if self._start is None:
@@ -180,6 +173,8 @@ class Exchange:
             headers.append((b"content-length", b"%d" % body_octets))
         if not self._is_body_read:
             self._skip_body()
+        if self._refused is not None:
+            return b""
         if not self._is_body_read:
             # The rest of a body that nobody wants cannot be told from the next request.
             headers.append((b"connection", b"close"))
@@ -194,3 +189,4 @@ class Exchange:
             self._buffered_body()
         except RefusedRequest as exc:
             self._refused = exc
+            self._ended.set()

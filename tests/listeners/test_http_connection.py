@@ -566,3 +566,108 @@ async def test_a_websocket_that_fails_costs_one_connection(
         await client.send(_handshake())
         assert await client.read_all() == b""
     assert "ValueError" in caplog.text
+
+
+async def test_an_app_that_is_cut_off_and_fails_costs_one_connection(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        async def fail_when_cancelled() -> None:
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise ValueError
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(fail_when_cancelled)
+            while True:
+                await receive()
+
+    async with serving(app) as bench:
+        client = bench.connect()
+        await client.send(request(b"x" * 100)[:-1])
+        assert (await client.answer(b"POST")).status == 408
+    assert "ValueError" in caplog.text or "ExceptionGroup" in caplog.text
+
+
+async def test_an_app_that_answers_a_refused_request_is_not_heard() -> None:
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        assert (await receive())["type"] == "http.disconnect"
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"fine"})
+
+    async with serving(app) as bench:
+        client = bench.connect()
+        await client.send(CHUNKED + b"3\r\nabc\r\nzz\r\n")
+        answer = await client.answer(b"POST")
+        assert (answer.status, b"fine" in answer.body) == (400, False)
+
+
+async def test_an_early_answer_to_a_broken_body_is_not_heard() -> None:
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 401})
+        await send({"type": "http.response.body", "body": b"no"})
+
+    async with serving(app) as bench:
+        client = bench.connect()
+        await client.send(CHUNKED + b"zz\r\n")
+        assert (await client.answer(b"POST")).status == 400
+
+
+async def test_an_answer_without_a_start_is_a_500() -> None:
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.body", "body": b"x"})
+
+    async with serving(app) as bench:
+        client = bench.connect()
+        await client.send(request())
+        assert (await client.answer(b"POST")).status == 500
+
+
+async def test_an_app_learns_that_its_peer_has_reset() -> None:
+    seen: list[object] = []
+
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        seen.append((await receive())["type"])
+        seen.append((await receive())["type"])
+        await send({"type": "http.response.start", "status": 200})
+
+    async with serving(app) as bench:
+        client_end, server_end = trio.testing.lockstep_stream_pair()
+        connection = HttpConnection(server_end, app, bench.options, client=None, server=None)
+        bench.nursery.start_soon(client_end.send_all, request(b"x" * 100)[:-100])
+        bench.nursery.start_soon(_break_when_blocked, server_end)
+        await connection.serve()
+        assert bench.outcome("gone") == 1
+    assert seen == ["http.disconnect", "http.disconnect"]
+
+
+async def _break_when_blocked(stream: trio.StapledStream[Any, Any]) -> None:
+    await trio.testing.wait_all_tasks_blocked()
+    await stream.aclose()
+
+
+async def test_a_task_of_the_app_may_wait_for_the_end_while_another_answers() -> None:
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        async def watch() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            seen.append("end")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch)
+            await trio.testing.wait_all_tasks_blocked()
+            seen.append("answer")
+            await send({"type": "http.response.start", "status": 200})
+            await send({"type": "http.response.body", "body": b"x"})
+
+    async with serving(app) as bench:
+        client = bench.connect()
+        for _ in range(2):
+            await client.send(request(b"abc"))
+            assert (await client.answer(b"POST")).status == 200
+    assert seen == ["answer", "end"] * 2
