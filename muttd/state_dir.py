@@ -1,6 +1,9 @@
 """The state directory: where the embedded backends live, and the API keys of the first start.
 
-    queue.db  store.db                 the queue and the store
+    queue.db  store.db                 the queue and the store, unless they are Redis, PostgreSQL
+    spool.db                           what was received while Redis was away
+    rules.snapshot                     the last good rules
+    instance.id                        which daemon this is
     admin.key  ingest.key              mode 600; made when no key was configured
 
 Nothing in it is readable by anybody but the daemon's user.
@@ -9,6 +12,7 @@ Nothing in it is readable by anybody but the daemon's user.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import stat
 from dataclasses import dataclass
@@ -18,6 +22,9 @@ from muttd.errors import ConfigError
 
 # 256 bits: nobody guesses it, and it still fits a line of a terminal.
 _KEY_OCTETS = 32
+# Enough that no two of a cluster are alike, and short in a list of consumers.
+_INSTANCE_OCTETS = 6
+_INSTANCE_ID = re.compile(r"[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +68,45 @@ def key_file(state_dir: Path, name: str) -> KeyFile:
         if path.exists():
             return _present(path)
         secret = secrets.token_urlsafe(_KEY_OCTETS)
-        # Written aside and renamed: a crash leaves no empty key.
-        draft = path.with_suffix(".key.new")
-        draft.unlink(missing_ok=True)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secret + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(path)
+        _write(path, secret)
     except OSError as exc:
         raise ConfigError([f"{path}: {exc.strerror}"]) from exc
     return KeyFile(path, True, secret)
+
+
+def _write(path: Path, text: str) -> None:
+    # Written aside and renamed: a crash leaves no empty file.
+    draft = path.with_name(path.name + ".new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(path)
+
+
+def instance_id(state_dir: Path) -> str:
+    """Which daemon this is, among those that share a queue; made by the first start.
+
+    It lives as long as the state directory, so that a daemon which was restarted gets back at
+    once what it had taken from the queue.
+
+    Raises:
+        ConfigError: The file cannot be read or written, or holds something else.
+    """
+    path = state_dir / "instance.id"
+    try:
+        if not path.exists():
+            _write(path, secrets.token_hex(_INSTANCE_OCTETS))
+        text = path.read_text(encoding="ascii").strip()
+    except OSError as exc:
+        raise ConfigError([f"{path}: {exc.strerror}"]) from exc
+    except UnicodeDecodeError:
+        text = ""
+    if not _INSTANCE_ID.fullmatch(text):
+        raise ConfigError([f"{path}: is no instance id; remove the file to have a new one made"])
+    return text
 
 
 def _present(path: Path) -> KeyFile:

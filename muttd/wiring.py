@@ -145,7 +145,11 @@ async def open_parts(
         accounts = Accounts(registry)
         fanout = LocalFanout()
         event_ids = EventIds()
-        rules = RulesWatch(store, check_interval_s=settings.rules_check_interval_s)
+        rules = RulesWatch(
+            store,
+            check_interval_s=settings.rules_check_interval_s,
+            snapshot=settings.state_dir / "rules.snapshot",
+        )
         forwarder = await _forwarder(settings, stack, (queue, store), registry, moog_key)
         alerter = Alerter(
             Neighbours(queue=queue, store=store, fanout=fanout, rules=rules),

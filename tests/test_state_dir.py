@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from muttd.errors import ConfigError
-from muttd.state_dir import key_file, keys_or_made, open_state_dir
+from muttd.state_dir import instance_id, key_file, keys_or_made, open_state_dir
 
 
 def test_the_state_directory_is_made_for_its_user_alone(tmp_path: Path) -> None:
@@ -59,3 +59,23 @@ def test_configured_keys_make_no_files(tmp_path: Path) -> None:
     assert [key.path.name for key in keys_or_made(tmp_path, "admin", is_configured=False)] == [
         "admin.key"
     ]
+
+
+def test_the_instance_id_stays_as_long_as_the_state_directory(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    first = instance_id(tmp_path)
+    assert len(first) == 12
+    assert instance_id(tmp_path) == first
+    assert instance_id(tmp_path / "other") != first
+
+
+def test_an_instance_id_that_is_none_is_refused_with_the_cure(tmp_path: Path) -> None:
+    path = tmp_path / "instance.id"
+    for octets in (b"", b"two words\n", b"\xff"):
+        path.write_bytes(octets)
+        with pytest.raises(ConfigError, match="remove the file"):
+            instance_id(tmp_path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ConfigError, match="Is a directory"):
+        instance_id(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,14 +66,18 @@ Start = Callable[..., Any]
 
 @pytest.fixture
 async def start(
-    queue: Queue, store: Store, registry: CollectorRegistry, nursery: trio.Nursery
+    queue: Queue,
+    store: Store,
+    registry: CollectorRegistry,
+    nursery: trio.Nursery,
+    tmp_path: Path,
 ) -> Start:
     """Start an alerter on a store with one rule."""
 
     async def start(**policy: Any) -> Scene:
         await store.create_rule(A_RULE, Change(actor="test"))
         doors = Interruption(queue), Interruption(store)
-        rules = RulesWatch(doors[1], check_interval_s=0.05)
+        rules = RulesWatch(doors[1], check_interval_s=0.05, snapshot=tmp_path / "rules.snapshot")
         fanout = LocalFanout()
         alerter = Alerter(
             Neighbours(queue=doors[0], store=doors[1], fanout=fanout, rules=rules),
