@@ -1,0 +1,67 @@
+"""Every key of Redis that the queue uses, and what is in it. Nothing else names a key.
+
+    {mutt}:ingest            stream   one entry per batch: payload (octets), n (items in it)
+    {mutt}:ingest:sizes      hash     entry id -> n, for each entry of the stream; total -> their sum
+    {mutt}:alert             stream   the same for alerts
+    {mutt}:alert:sizes       hash
+    {mutt}:letters           hash     letter id -> dead letter, MessagePack
+    {mutt}:letters:event     zset     letter id, by the order in which it was buried; events
+    {mutt}:letters:alert     zset     the same; alerts
+    {mutt}:letters:buried    string   how many letters were ever buried: the next one's place
+
+Each stream has one consumer group, GROUP, with one consumer per daemon. What is in braces is the
+hash tag (redis.io, cluster specification): all keys are in one slot, so that one script may touch
+any of them. No key of the queue ever expires; Redis must not evict any (maxmemory-policy
+noeviction).
+"""
+
+from __future__ import annotations
+
+from muttd.queue.contract import LetterKind, Stream
+
+GROUP = "muttd"
+# Fields of an entry.
+PAYLOAD, ITEM_COUNT = b"payload", b"n"
+
+
+class RedisKeys:
+    """The keys under one prefix.
+
+    Args:
+        prefix: MUTTD_REDIS_PREFIX; daemons with the same one work together.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self.tag = f"{{{prefix}}}"
+        self.letters = f"{self.tag}:letters"
+        self.buried = f"{self.tag}:letters:buried"
+
+    def stream(self, stream: Stream) -> str:
+        """The entries."""
+        return f"{self.tag}:{stream}"
+
+    def sizes(self, stream: Stream) -> str:
+        """How many items each entry holds, and all together."""
+        return f"{self.tag}:{stream}:sizes"
+
+    def letters_of(self, kind: LetterKind) -> str:
+        """The order of the dead letters of one kind."""
+        return f"{self.tag}:letters:{kind}"
+
+    def all(self) -> list[str]:
+        """Every key of the queue."""
+        return [
+            *(key for stream in Stream for key in (self.stream(stream), self.sizes(stream))),
+            *(self.letters_of(kind) for kind in LetterKind),
+            self.letters,
+            self.buried,
+        ]
+
+
+def acl_rule(prefix: str) -> str:
+    """What an ACL user needs, as in `ACL SETUSER mutt on >PASSWORD <this>`.
+
+    Keys and channels of the prefix alone; no command that reaches beyond them. INFO tells us the
+    version, the role and the replicas.
+    """
+    return f"~{{{prefix}}}:* &{{{prefix}}}:* +@all -@dangerous +info"
