@@ -188,6 +188,15 @@ def test_every_module_is_reached_by_a_test() -> None:
     assert set(imports) - reached | WIRING <= set(TESTED_BY) <= set(imports)
 
 
+def test_no_expression_repeats_a_group_possessively() -> None:
+    """Python 3.11.2 of Debian 12 takes (ab)*+ for matched where it failed half-way: (?>(ab)*)."""
+    possessive = re.compile(r"[)](?:[*+?]|[{][0-9,]+[}])[+]")
+    for path in modules():
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert not possessive.search(node.value), f"{name_of(path)}:{node.lineno}"
+
+
 def test_no_tool_is_configured_in_two_places() -> None:
     configured = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
     assert set(configured) == {"ruff", "mypy", "pytest", "coverage"}

@@ -19,10 +19,14 @@ from muttd.protocol.syslog_time import parse_epoch, parse_iso
 
 BOM = "\ufeff"
 
-# Possessive quantifiers throughout: no input can make these look at a character twice. An
-# unescaped "]" inside a PARAM-VALUE is against 6.3.3 and cannot be mistaken, so it is let pass.
-_ELEMENT = r'\[[^ =\]"]++(?: ++[^ =\]"]++="(?:[^"\\]++|\\.)*+")*+ *+\]'
-_STRUCTURED_DATA = rf"(-|(?:{_ELEMENT})++)"
+# Possessive quantifiers and atomic groups throughout: no input can make these look at a character
+# twice. Groups are atomic and never repeated possessively: Python before 3.11.5 does not go back
+# to where a repetition that fails half-way began. An unescaped "]" inside a PARAM-VALUE is against
+# 6.3.3 and cannot be mistaken, so it is let pass.
+_VALUE = r'(?>(?:[^"\\]++|\\.)*)'
+_PAIRS = rf'(?>(?: ++[^ =\]"]++="{_VALUE}")*)'
+_ELEMENT = rf'\[[^ =\]"]++{_PAIRS} *+\]'
+_STRUCTURED_DATA = rf"(-|(?>(?:{_ELEMENT})+))"
 _DATE_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]++)?"
 
 # HOSTNAME 255, APP-NAME 48, PROCID 128 and MSGID 32 are the limits of the RFC; senders exceed the
@@ -35,8 +39,8 @@ _HEADER = re.compile(
     re.DOTALL,
 )
 
-_ELEMENTS = re.compile(r'\[([^ =\]"]++)((?: ++[^ =\]"]++="(?:[^"\\]++|\\.)*+")*+) *+\]', re.DOTALL)
-_PARAMS = re.compile(r' ([^ =\]"]++)="((?:[^"\\]++|\\.)*+)"', re.DOTALL)
+_ELEMENTS = re.compile(rf'\[([^ =\]"]++)({_PAIRS}) *+\]', re.DOTALL)
+_PARAMS = re.compile(rf' ([^ =\]"]++)="({_VALUE})"', re.DOTALL)
 # 6.3.3: a backslash before any other character is a backslash.
 _ESCAPED = re.compile(r'\\(["\\\]])')
 
@@ -53,7 +57,7 @@ _EPOCH = re.compile(r"([0-9]{9,10}(?:\.[0-9]+)?)(?: +|\Z)")
 _BAD_TIMESTAMP = re.compile(r"[0-9]{4}\S{4,250}(?: +|\Z)")
 _NIL = re.compile(r"-(?: +|\Z)")
 _TOKEN = re.compile(r"([^\s\[]\S{0,254})(?: +|\Z)")
-_LOOSE_DATA = re.compile(rf"(-(?= |\Z)|(?:{_ELEMENT})++)", re.DOTALL)
+_LOOSE_DATA = re.compile(rf"(-(?= |\Z)|(?>(?:{_ELEMENT})+))", re.DOTALL)
 # Check Point Log Exporter: [action:"Accept"; flags:"411908"; ...] where STRUCTURED-DATA belongs.
 _CHECK_POINT = re.compile(r'\[\w+:"', re.ASCII)
 _FIRST_WORD = re.compile(r"[a-z][a-z0-9_-]{0,47}(?= )")
