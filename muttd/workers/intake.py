@@ -19,7 +19,7 @@ import trio
 
 from muttd.accounts import Accounts
 from muttd.backoff import backoff_s
-from muttd.errors import StoreUnavailable
+from muttd.errors import QueueFull, StoreUnavailable
 from muttd.event import Event, encode_events
 from muttd.queue.contract import Batch, Queue, Stream
 from muttd.queue.fanout import Fanout, Received
@@ -36,11 +36,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(eq=False, slots=True)
 class _Parcel:
-    """What one put() handed over."""
+    """What one put() handed over, or what is left of it.
+
+    Attributes:
+        is_whole: It is queued in one piece or not at all, because its sender will be told which.
+    """
 
     listener: str
     events: Sequence[Event]
     receipt: Callable[[], None] | None
+    is_whole: bool = False
 
 
 class Intake:
@@ -67,6 +72,9 @@ class Intake:
         self._empty = trio.Event()
         self._empty.set()
         self._failures = 0
+        # What an append under way holds, and what says that it is over.
+        self._moving: list[_Parcel] = []
+        self._moved = trio.Event()
         self.last_error: StoreUnavailable | None = None
 
     @property
@@ -92,14 +100,18 @@ class Intake:
         repetition does not double it.
         """
         queued = trio.Event()
-        parcel = _Parcel(listener, events, queued.set)
+        parcel = _Parcel(listener, events, queued.set, is_whole=True)
         try:
             with trio.move_on_after(wait_s):
                 await self._wait_room()
                 self._accept(parcel)
                 await queued.wait()
+            while parcel in self._moving:
+                # It is on its way: the answer has to be what becomes of it. The backend has a
+                # deadline of its own.
+                await self._moved.wait()
         finally:
-            if not queued.is_set() and parcel in self._parcels:
+            if parcel in self._parcels:
                 self._parcels.remove(parcel)
                 self._release(len(events))
         if queued.is_set():
@@ -113,11 +125,9 @@ class Intake:
             while True:
                 await self._arrived.wait()
                 self._arrived = trio.Event()
-                while self._parcels:
-                    await self._move(self._gather())
+                await self._move_all()
         finally:
-            for parcel in self._parcels:
-                self._accounts[parcel.listener].dropped += len(parcel.events)
+            self._count_dropped()
 
     async def wait_empty(self) -> None:
         """Wait until the queue has everything that was put."""
@@ -140,27 +150,67 @@ class Intake:
             self._empty.set()
         self._room.unpark_all()
 
-    def _gather(self) -> list[_Parcel]:
-        parcels = [self._parcels.popleft()]
-        count = len(parcels[0].events)
-        while self._parcels and count + len(self._parcels[0].events) <= _APPEND_EVENTS:
-            parcels.append(self._parcels.popleft())
-            count += len(parcels[-1].events)
-        return parcels
+    async def _move_all(self) -> None:
+        # How many events a full queue still takes, when it has just said so.
+        room: int | None = None
+        while self._parcels:
+            parcels = self._gather(room)
+            refusal = await self._append(parcels) if parcels else self.last_error
+            if parcels and refusal is None:
+                room = None
+            elif parcels and room is None and isinstance(refusal, QueueFull):
+                # All of them were too many. Fewer may fit.
+                room = max(0, refusal.limit - refusal.depth)
+            else:
+                await self._wait_retry()
+                room = None
 
-    async def _move(self, parcels: list[_Parcel]) -> None:
+    def _gather(self, room: int | None) -> list[_Parcel]:
+        """Take parcels out of the buffer, in order, for one append.
+
+        Args:
+            room: What the queue takes at most, if it said so. A parcel that does not fit then is
+                cut, or, when it may not be, lets the ones behind it pass.
+        """
+        left = _APPEND_EVENTS if room is None else min(room, _APPEND_EVENTS)
+        taken: list[_Parcel] = []
+        kept: deque[_Parcel] = deque()
+        while self._parcels and left > 0:
+            parcel = self._parcels.popleft()
+            count = len(parcel.events)
+            if count <= left or (room is None and not taken):
+                taken.append(parcel)
+                left -= count
+                continue
+            kept.append(parcel)
+            if room is None:
+                break
+            if not parcel.is_whole:
+                taken.append(_Parcel(parcel.listener, parcel.events[:left], None))
+                parcel.events = parcel.events[left:]
+                break
+        self._parcels.extendleft(reversed(kept))
+        return taken
+
+    async def _append(self, parcels: list[_Parcel]) -> StoreUnavailable | None:
+        """Append parcels, or put them back into the buffer and say why."""
         events = [event for parcel in parcels for event in parcel.events]
+        self._moving = parcels
         try:
             await self._queue.append(Stream.INGEST, _batches(events))
         except StoreUnavailable as exc:
             # Back into the buffer, so that a sender who gave up waiting can take his parcel back.
             self._parcels.extendleft(reversed(parcels))
-            await self._wait_retry(exc)
-            return
-        if self._failures:
-            _log.warning("intake: the queue takes events again after %d failures", self._failures)
-            self._failures = 0
-            self.last_error = None
+            self.last_error = exc
+            return exc
+        except trio.Cancelled:
+            self._parcels.extendleft(reversed(parcels))
+            raise
+        finally:
+            self._moving = []
+            moved, self._moved = self._moved, trio.Event()
+            moved.set()
+        self._note_success()
         for parcel in parcels:
             self._accounts[parcel.listener].queued += len(parcel.events)
             if parcel.receipt is not None:
@@ -168,13 +218,30 @@ class Intake:
         self._release(len(events))
         if self._fanout.subscriber_count:
             self._fanout.publish(Received(events))
+        return None
 
-    async def _wait_retry(self, exc: StoreUnavailable) -> None:
+    def _note_success(self) -> None:
+        if self._failures:
+            _log.warning("intake: the queue takes events again after %d failures", self._failures)
+        self._failures = 0
+        self.last_error = None
+
+    async def _wait_retry(self) -> None:
         self._failures += 1
-        self.last_error = exc
         if self._failures == 1:
-            _log.error("intake: the queue does not take events, so intake waits: %s", exc)
+            _log.error(
+                "intake: the queue does not take events, so intake waits: %s", self.last_error
+            )
         await trio.sleep(backoff_s(self._failures, base_s=_RETRY_BASE_S, cap_s=_RETRY_CAP_S))
+
+    def _count_dropped(self) -> None:
+        for parcel in self._parcels:
+            self._accounts[parcel.listener].dropped += len(parcel.events)
+        if self._waiting_events:
+            _log.error(
+                "intake: %d events are lost: the queue did not take them before the end",
+                self._waiting_events,
+            )
 
 
 def _batches(events: Sequence[Event]) -> list[Batch]:

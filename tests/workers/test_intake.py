@@ -141,3 +141,54 @@ async def test_viewers_see_events_once_the_queue_has_them(
     assert isinstance(batch, Received)
     seen: Sequence[Event] = batch.events
     assert [event.message for event in seen] == ["event 0", "event 1"]
+
+
+async def test_a_group_larger_than_the_room_goes_in_pieces(
+    queue: Queue, accounts: Accounts, nursery: trio.Nursery
+) -> None:
+    """The queue takes 1000 events, and 6000 came at once: it never has to stand still."""
+    intake = Intake(queue, LocalFanout(), accounts, buffer_events=10_000)
+    for first in range(0, 6000, 250):
+        await intake.put("syslog_udp", [an_event(f"{n}") for n in range(first, first + 250)])
+    nursery.start_soon(intake.run)
+    seen: list[str] = []
+    with trio.fail_after(30):
+        while len(seen) < 6000:
+            entries = await queue.take(Stream.INGEST, "test", count=10, wait_s=1)
+            await queue.ack(Stream.INGEST, [entry.entry_id for entry in entries])
+            seen += [e.message for entry in entries for e in decode_events(entry.payload)]
+    assert seen == [f"{n}" for n in range(6000)]
+    assert accounts["syslog_udp"].queued == 6000
+
+
+async def test_a_batch_that_cannot_fit_lets_the_ones_behind_it_pass(
+    queue: Queue, accounts: Accounts, nursery: trio.Nursery
+) -> None:
+    intake = Intake(queue, LocalFanout(), accounts, buffer_events=10_000)
+    nursery.start_soon(intake.run)
+
+    async def post_too_many() -> None:
+        with pytest.raises(QueueFull):
+            await intake.put_and_wait("http", events(1001), wait_s=2)
+
+    async with trio.open_nursery() as senders:
+        senders.start_soon(post_too_many)
+        await wait_all_tasks_blocked()
+        await intake.put_and_wait("http", [an_event("small")], wait_s=2)
+    assert await queued_messages(queue) == ["small"]
+    assert intake.waiting_events == 0
+
+
+async def test_a_batch_on_its_way_when_the_time_is_up_is_answered_by_what_becomes_of_it(
+    queue: Queue, accounts: Accounts, nursery: trio.Nursery
+) -> None:
+    class SlowQueue(Interruption):
+        async def append(self, *args: object) -> None:
+            await trio.sleep(0.3)
+            await queue.append(*args)  # type: ignore[arg-type]  # passed on as they come
+
+    intake = Intake(SlowQueue(queue), LocalFanout(), accounts, buffer_events=100)
+    nursery.start_soon(intake.run)
+    await intake.put_and_wait("http", events(1), wait_s=0.05)
+    account = accounts["http"]
+    assert (account.queued, account.refused["queue"]) == (1, 0)
