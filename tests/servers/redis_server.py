@@ -1,0 +1,405 @@
+"""Real Redis servers, replicas and sentinels of our own; gone afterwards.
+
+    with redis_server() as server:                  one, in the clear, without users
+        server.url()                                redis://127.0.0.1:PORT
+        server.client()                             redis-py, as administrator
+        server.kill()  server.start()               SIGKILL; the same data and port again
+        server.suspend()  server.resume()           SIGSTOP: it hangs, its sockets stay open
+
+    with sentinel_set(RedisSetup(tls=..., users=(...,))) as redis_set:
+        redis_set.url()                             rediss+sentinel://127.0.0.1:A,127.0.0.1:B/mymaster
+        redis_set.primary()                         the RedisServer that is primary now
+        redis_set.fail_over()                       SENTINEL FAILOVER
+
+With users the user "default" is off, and an administrator with ADMIN_PASSWORD is there besides.
+Everything here blocks: call it in a thread where a nursery runs beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pytest
+import redis
+from running_daemon import eventually
+
+from servers.certificates import Certificates
+
+HOST = "127.0.0.1"
+SERVICE = "mymaster"
+ADMIN, ADMIN_PASSWORD = "admin", "adminpass"
+_PORT_ATTEMPTS = 5
+_START_DEADLINE_S = 15.0
+_FAILOVER_DEADLINE_S = 30.0
+
+# No snapshots: a test kills it at any time, and fork() beside other tests costs memory.
+SETTINGS = {
+    "save": '""',
+    "appendonly": "no",
+    "repl-diskless-sync-delay": "0",
+    "repl-timeout": "10",
+    "maxclients": "500",
+}
+# So that a test need not wait longer than this to see a failover begin.
+DOWN_AFTER_MS = 1000
+
+
+def _must_run() -> bool:
+    return os.environ.get("CI") == "true" or "redis" in os.environ.get("MUTTD_TEST_REQUIRE", "")
+
+
+# On a laptop without Redis its tests are skipped; where everything must run they fail.
+needs_redis = pytest.mark.skipif(
+    shutil.which("redis-server") is None and not _must_run(),
+    reason="Redis is not installed (Debian: apt-get install redis-server redis-sentinel)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RedisSetup:
+    """How servers are set up.
+
+    Attributes:
+        tls: TLS only, with these; a client certificate is asked for when wants_client_cert.
+        users: ACL lines after "user ", as "mutt on >secret ~{mutt}:* +@all".
+        settings: Lines of redis.conf besides SETTINGS, of Redis itself.
+    """
+
+    tls: Certificates | None = None
+    wants_client_cert: bool = True
+    users: Sequence[str] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+class _Server:
+    """A redis-server process in its own directory."""
+
+    def __init__(self, directory: Path, setup: RedisSetup) -> None:
+        directory.mkdir()
+        self.directory = directory
+        self.port = 0
+        self._setup = setup
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def client(self) -> redis.Redis:
+        """redis-py's client, as administrator where there are users."""
+        tls = self._setup.tls
+        return redis.Redis(
+            host=HOST,
+            port=self.port,
+            username=ADMIN if self._setup.users else None,
+            password=ADMIN_PASSWORD if self._setup.users else None,
+            ssl=tls is not None,
+            ssl_ca_certs=str(tls.ca) if tls else None,
+            ssl_certfile=str(tls.client.cert) if tls else None,
+            ssl_keyfile=str(tls.client.key) if tls else None,
+            socket_timeout=5,
+            decode_responses=True,
+            protocol=2,
+        )
+
+    def start(self) -> None:
+        """Start it, on the port it had before, and wait until it answers."""
+        for _ in range(_PORT_ATTEMPTS):
+            if self._write_config_and_start(self.port or free_port()):
+                return
+        raise AssertionError(f"does not start: {self.log()[-2000:]}")
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash."""
+        self._signal(signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait()
+
+    def stop(self) -> None:
+        """SIGTERM, as an administrator does it."""
+        self._signal(signal.SIGTERM)
+        if self._process is not None:
+            self._process.wait()
+
+    def suspend(self) -> None:
+        """SIGSTOP: it hangs; the kernel still takes connections for it."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        self._signal(signal.SIGCONT)
+
+    def log(self) -> str:
+        """What it has logged."""
+        path = self.directory / "log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def answers(self) -> bool:
+        """Whether it answers a PING now."""
+        with suppress(redis.RedisError), self.client() as client:
+            return bool(client.ping())
+        return False
+
+    def _signal(self, number: int) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def _write_config_and_start(self, port: int) -> bool:
+        self.port = port
+        path = self.directory / "redis.conf"
+        if not path.exists() or f"port {port}\n" not in path.read_text():
+            path.write_text("".join(f"{name} {value}\n" for name, value in self._config()))
+        with (self.directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                ["redis-server", str(path), *self._arguments()],
+                cwd=self.directory,
+                stdout=log,
+                stderr=log,
+            )
+        process = self._process
+        eventually(lambda: process.poll() is not None or self.answers(), within_s=_START_DEADLINE_S)
+        return process.poll() is None
+
+    def _arguments(self) -> list[str]:
+        return []
+
+    def _config(self) -> list[tuple[str, str]]:
+        config = [
+            ("bind", HOST),
+            ("dir", str(self.directory)),
+            ("daemonize", "no"),
+            ("tls-port" if self._setup.tls else "port", str(self.port)),
+        ]
+        if tls := self._setup.tls:
+            config += [
+                ("port", "0"),
+                ("tls-ca-cert-file", str(tls.ca)),
+                ("tls-cert-file", str(tls.server.cert)),
+                ("tls-key-file", str(tls.server.key)),
+                ("tls-replication", "yes"),
+                ("tls-auth-clients", "yes" if self._setup.wants_client_cert else "optional"),
+            ]
+        if self._setup.users:
+            config += [
+                ("user", "default off"),
+                ("user", f"{ADMIN} on >{ADMIN_PASSWORD} ~* &* +@all"),
+                *(("user", user) for user in self._setup.users),
+            ]
+        return config
+
+
+class RedisServer(_Server):
+    """One Redis.
+
+    Attributes:
+        port: On HOST; the same as long as it lives.
+        directory: Private.
+    """
+
+    def __init__(
+        self, directory: Path, setup: RedisSetup, *, replica_of: RedisServer | None = None
+    ) -> None:
+        super().__init__(directory, setup)
+        self._replica_of = replica_of
+
+    def url(self) -> str:
+        """For MUTTD_REDIS_URL; user and password go beside it."""
+        return f"redis{'s' if self._setup.tls else ''}://{HOST}:{self.port}"
+
+    def role(self) -> str:
+        """What it says it is: master or slave."""
+        with self.client() as client:
+            return str(client.info("replication")["role"])
+
+    def replica_count(self) -> int:
+        """How many replicas follow it and are in step."""
+        with self.client() as client:
+            said = client.info("replication")
+        return sum(
+            isinstance(value, dict) and value.get("state") == "online" for value in said.values()
+        )
+
+    def _config(self) -> list[tuple[str, str]]:
+        config = super()._config()
+        if self._setup.users:
+            config += [("masteruser", ADMIN), ("masterauth", ADMIN_PASSWORD)]
+        if self._replica_of is not None:
+            config.append(("replicaof", f"{HOST} {self._replica_of.port}"))
+        return [*config, *(SETTINGS | dict(self._setup.settings)).items()]
+
+
+class RedisSentinel(_Server):
+    """One sentinel, watching a primary."""
+
+    def __init__(
+        self, directory: Path, setup: RedisSetup, primary: RedisServer, *, quorum: int
+    ) -> None:
+        super().__init__(directory, setup)
+        self._primary = primary
+        self._quorum = quorum
+
+    def _arguments(self) -> list[str]:
+        return ["--sentinel"]
+
+    def _config(self) -> list[tuple[str, str]]:
+        config = super()._config()
+        watch = [
+            ("monitor", f"{SERVICE} {HOST} {self._primary.port} {self._quorum}"),
+            ("down-after-milliseconds", f"{SERVICE} {DOWN_AFTER_MS}"),
+            ("failover-timeout", f"{SERVICE} 10000"),
+            ("parallel-syncs", f"{SERVICE} 1"),
+        ]
+        if self._setup.users:
+            watch += [
+                ("auth-user", f"{SERVICE} {ADMIN}"),
+                ("auth-pass", f"{SERVICE} {ADMIN_PASSWORD}"),
+                ("sentinel-user", ADMIN),
+                ("sentinel-pass", ADMIN_PASSWORD),
+            ]
+        return [*config, *(("sentinel", f"{name} {value}") for name, value in watch)]
+
+
+@dataclass(frozen=True, slots=True)
+class SentinelSet:
+    """A primary, its replicas, and the sentinels that watch them."""
+
+    servers: list[RedisServer]
+    sentinels: list[RedisSentinel]
+    is_tls: bool
+
+    def url(self) -> str:
+        """For MUTTD_REDIS_URL."""
+        hosts = ",".join(f"{HOST}:{sentinel.port}" for sentinel in self.sentinels)
+        return f"redis{'s' if self.is_tls else ''}+sentinel://{hosts}/{SERVICE}"
+
+    def primary(self) -> RedisServer:
+        """Who is primary, as the first sentinel that answers has it."""
+        for sentinel in self.sentinels:
+            with suppress(redis.RedisError), sentinel.client() as client:
+                port = int(client.sentinel_get_master_addr_by_name(SERVICE)[1])
+                return next(server for server in self.servers if server.port == port)
+        raise AssertionError("no sentinel answers")
+
+    def fail_over(self) -> RedisServer:
+        """SENTINEL FAILOVER, as an administrator does it; the new primary."""
+        old = self.primary()
+        # Refused with NOGOODSLAVE while the sentinel thinks that the last one is still going on.
+        eventually(self._begin_failover, within_s=_FAILOVER_DEADLINE_S)
+        return self.wait_other_primary(old)
+
+    def wait_other_primary(self, old: RedisServer) -> RedisServer:
+        """Wait until every sentinel has another primary than `old`, and it is one."""
+        eventually(
+            lambda: [
+                port not in (None, old.port) for port in map(_primary_port_of, self.sentinels)
+            ],
+            all,
+            within_s=_FAILOVER_DEADLINE_S,
+        )
+        new = self.primary()
+        eventually(new.role, lambda role: role == "master", within_s=_FAILOVER_DEADLINE_S)
+        return new
+
+    def wait_whole(self) -> None:
+        """Wait until every replica follows the primary and every sentinel knows all of them."""
+        others = len(self.servers) - 1
+        eventually(
+            lambda: self.primary().replica_count(),
+            lambda count: count == others,
+            within_s=_FAILOVER_DEADLINE_S,
+        )
+        for sentinel in self.sentinels:
+            eventually(
+                partial(_seen_by, sentinel),
+                lambda seen: seen == (others, len(self.sentinels) - 1),
+                within_s=_FAILOVER_DEADLINE_S,
+            )
+
+    def _begin_failover(self) -> bool:
+        with suppress(redis.ResponseError), self.sentinels[0].client() as client:
+            return bool(client.execute_command("SENTINEL", "FAILOVER", SERVICE))
+        return False
+
+
+def _primary_port_of(sentinel: RedisSentinel) -> int | None:
+    with suppress(redis.RedisError), sentinel.client() as client:
+        return int(client.sentinel_get_master_addr_by_name(SERVICE)[1])
+    return None
+
+
+def _seen_by(sentinel: RedisSentinel) -> tuple[int, int]:
+    with suppress(redis.RedisError), sentinel.client() as client:
+        replicas = client.sentinel_slaves(SERVICE)
+        # "slave" alone: no s_down, o_down or disconnected behind it.
+        in_step = [
+            each
+            for each in replicas
+            if each["flags"] in ("slave", {"slave"}) and each["master-link-status"] == "ok"
+        ]
+        return len(in_step), len(client.sentinel_sentinels(SERVICE))
+    return 0, 0
+
+
+def free_port() -> int:
+    """A TCP port that nobody has now."""
+    with socket.socket() as sock:
+        sock.bind((HOST, 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+@contextmanager
+def _running(server: _Server) -> Iterator[None]:
+    try:
+        server.start()
+        yield
+    finally:
+        # A stopped process does not see SIGTERM; none of them has anything to save.
+        server.kill()
+
+
+@contextmanager
+def redis_server(setup: RedisSetup | None = None, *, replicas: int = 0) -> Iterator[RedisServer]:
+    """One Redis, with so many replicas in step."""
+    setup = setup or RedisSetup()
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        primary = RedisServer(directory / "primary", setup)
+        stack.enter_context(_running(primary))
+        for number in range(replicas):
+            replica = RedisServer(directory / f"replica{number}", setup, replica_of=primary)
+            stack.enter_context(_running(replica))
+        eventually(primary.replica_count, lambda count: count == replicas)
+        yield primary
+
+
+@contextmanager
+def sentinel_set(
+    setup: RedisSetup | None = None, *, replicas: int = 2, sentinels: int = 3
+) -> Iterator[SentinelSet]:
+    """A primary with replicas and sentinels, all of them seeing each other."""
+    setup = setup or RedisSetup()
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        primary = RedisServer(directory / "server0", setup)
+        stack.enter_context(_running(primary))
+        servers = [primary]
+        for number in range(1, replicas + 1):
+            servers.append(RedisServer(directory / f"server{number}", setup, replica_of=primary))
+            stack.enter_context(_running(servers[-1]))
+        watchers: list[RedisSentinel] = []
+        for number in range(sentinels):
+            watcher = RedisSentinel(
+                directory / f"sentinel{number}", setup, primary, quorum=sentinels // 2 + 1
+            )
+            stack.enter_context(_running(watcher))
+            watchers.append(watcher)
+        redis_set = SentinelSet(servers, watchers, is_tls=setup.tls is not None)
+        redis_set.wait_whole()
+        yield redis_set
