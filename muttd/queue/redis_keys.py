@@ -1,4 +1,4 @@
-"""Every key of Redis that the queue uses, and what is in it. Nothing else names a key.
+"""Every key and channel of Redis that we use, and what is in it. Nothing else names one.
 
     {mutt}:ingest            stream   one entry per batch: payload (octets), n (items in it)
     {mutt}:ingest:sizes      hash     entry id -> n, for each entry of the stream; total -> their sum
@@ -8,10 +8,15 @@
     {mutt}:letters:event     zset     letter id, by the order in which it was buried; events
     {mutt}:letters:alert     zset     the same; alerts
     {mutt}:letters:buried    string   how many letters were ever buried: the next one's place
+    {mutt}:rate:moog         list     microseconds, the passes of the last rate period; expires
+    {mutt}:peers             zset     instance id of each daemon, by when it was last seen
+    {mutt}:peer:ID           string   what that daemon said of itself; expires
+    {mutt}:news              channel  topics, between daemons
+    {mutt}:live              channel  live events, from daemons to the viewers of others
 
 Each stream has one consumer group, GROUP, with one consumer per daemon. What is in braces is the
 hash tag (redis.io, cluster specification): all keys are in one slot, so that one script may touch
-any of them. No key of the queue ever expires; Redis must not evict any (maxmemory-policy
+any of them. What the queue keeps never expires; Redis must not evict any (maxmemory-policy
 noeviction).
 """
 
@@ -35,6 +40,9 @@ class RedisKeys:
         self.tag = f"{{{prefix}}}"
         self.letters = f"{self.tag}:letters"
         self.buried = f"{self.tag}:letters:buried"
+        self.peers = f"{self.tag}:peers"
+        self.news_channel = f"{self.tag}:news"
+        self.live_channel = f"{self.tag}:live"
 
     def stream(self, stream: Stream) -> str:
         """The entries."""
@@ -47,6 +55,14 @@ class RedisKeys:
     def letters_of(self, kind: LetterKind) -> str:
         """The order of the dead letters of one kind."""
         return f"{self.tag}:letters:{kind}"
+
+    def rate(self, name: str) -> str:
+        """The passes of one rate limit."""
+        return f"{self.tag}:rate:{name}"
+
+    def peer(self, instance_id: str) -> str:
+        """What a daemon said of itself."""
+        return f"{self.tag}:peer:{instance_id}"
 
     def all(self) -> list[str]:
         """Every key of the queue."""
