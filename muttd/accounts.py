@@ -22,8 +22,8 @@ from muttd.errors import PeerError
 LISTENERS = ("syslog_udp", "syslog_tcp", "snmp", "http")
 
 # Refusals that are no PeerError: an empty datagram, an item of a batch that is no event, an event
-# that the queue did not take in time (the sender was told), a connection over a limit.
-_OTHER_REFUSALS = ("empty", "invalid", "queue")
+# that the queue did not take in time (the sender was told), an inform that was sent again.
+_OTHER_REFUSALS = ("empty", "invalid", "queue", "duplicate")
 
 
 def _refusal_reasons() -> tuple[str, ...]:
@@ -76,6 +76,16 @@ class Accounts(Collector):
     def received(self) -> int:
         """Messages that all listeners took off the wire."""
         return sum(account.received for account in self._accounts.values())
+
+    def summary(self) -> list[str]:
+        """One line for each listener that received anything, or lost it."""
+        return [
+            f"{listener}: received {account.received}, queued {account.queued}, "
+            f"refused {sum(account.refused.values())}, dropped {account.dropped}, "
+            f"dropped by the kernel {account.kernel_dropped}"
+            for listener, account in self._accounts.items()
+            if account.received or account.kernel_dropped
+        ]
 
     def collect(self) -> Iterable[Metric]:
         """Every series, for a scrape."""

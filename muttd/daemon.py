@@ -17,7 +17,6 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
-from functools import partial
 
 import trio
 
@@ -27,6 +26,7 @@ from muttd.notify import notify
 from muttd.queue.contract import Stream
 from muttd.settings import Settings, load
 from muttd.state_dir import KeyFile, keys_or_made, open_state_dir
+from muttd.store.contract import Retention
 from muttd.wiring import (
     Bound,
     Intakes,
@@ -109,7 +109,19 @@ class _Daemon:
                     watch.start_soon(parts.rates.run)
                     await self._run_workers(parts, bound, scene, signals)
                     watch.cancel_scope.cancel()
+                # The counters end with the process; these lines are what remains of them.
+                for line in parts.accounts.summary():
+                    _log.info("%s", line)
         _log.info("stopped")
+
+    def _retention(self) -> Retention:
+        kept = self._settings.retention
+        return Retention(
+            history_days=self._settings.history_days,
+            event_retention_months=kept.event_retention_months,
+            config_audit_days=kept.config_audit_days,
+            archive_dir=kept.archive_dir,
+        )
 
     async def _run_workers(
         self, parts: Parts, bound: Bound, scene: StatusParts, signals: AsyncIterator[int]
@@ -120,10 +132,7 @@ class _Daemon:
             workers.start_soon(parts.alerter.run)
             if parts.forwarder is not None:
                 workers.start_soon(parts.forwarder.run)
-            if self._settings.history_days:
-                workers.start_soon(
-                    partial(run_retention, parts.store, history_days=self._settings.history_days)
-                )
+            workers.start_soon(run_retention, parts.store, self._retention())
             await parts.rules.wait_loaded()
             async with trio.open_nursery() as intake:
                 listeners = start_intake(intake, self._settings, parts, bound)
@@ -132,7 +141,8 @@ class _Daemon:
                 self._is_draining = True
                 notify("STOPPING=1", "STATUS=draining")
                 intake.cancel_scope.cancel()
-            with trio.move_on_after(self._settings.drain_s):
+            with trio.move_on_after(self._settings.drain_s) as drain:
+                workers.start_soon(self._wait_impatience, signals, drain)
                 await self._drain(parts, listeners)
             listeners.close()
             workers.cancel_scope.cancel()
@@ -147,6 +157,14 @@ class _Daemon:
                 _log.info("statistics: %s", json.dumps(await status(scene)))
             else:
                 _log.info("%s: draining", signal.Signals(number).name)
+                return
+
+    async def _wait_impatience(self, signals: AsyncIterator[int], drain: trio.CancelScope) -> None:
+        """A second SIGTERM or SIGINT ends the drain: what is queued is safe on the disk."""
+        async for number in signals:
+            if number in (signal.SIGTERM, signal.SIGINT):
+                _log.warning("%s again: not waiting any longer", signal.Signals(number).name)
+                drain.cancel()
                 return
 
     def _reload(self, parts: Parts) -> None:

@@ -22,6 +22,8 @@ from muttd.errors import ConfigError
 
 # 256 bits: nobody guesses it, and it still fits a line of a terminal.
 _KEY_OCTETS = 32
+# What a field value can carry in one piece (RFC 9110, 5.5).
+_KEY = re.compile(r"[\x21-\x7e]+")
 # Enough that no two of a cluster are alike, and short in a list of consumers.
 _INSTANCE_OCTETS = 6
 _INSTANCE_ID = re.compile(r"[0-9a-f]{12}")
@@ -42,6 +44,8 @@ def open_state_dir(path: Path) -> None:
     Raises:
         ConfigError: It cannot be made, or it cannot be written.
     """
+    if path.exists() and not path.is_dir():
+        raise ConfigError([f"MUTTD_STATE_DIR: {path} is not a directory"])
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as exc:
@@ -110,12 +114,19 @@ def instance_id(state_dir: Path) -> str:
 
 
 def _present(path: Path) -> KeyFile:
+    if not path.is_file():
+        raise ConfigError([f"{path}: is not a file; remove it to have a new key made"])
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         raise ConfigError([f"{path}: others can read this key (mode {mode:o}); chmod 600 {path}"])
-    secret = path.read_text().strip()
-    if not secret:
-        raise ConfigError([f"{path}: the key is empty; remove the file to have a new one made"])
+    try:
+        secret = path.read_text(encoding="ascii").strip()
+    except UnicodeDecodeError:
+        secret = ""
+    if not _KEY.fullmatch(secret):
+        raise ConfigError(
+            [f"{path}: is no key that a header can carry; remove the file to have a new one made"]
+        )
     return KeyFile(path, False, secret)
 
 

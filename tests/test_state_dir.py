@@ -42,11 +42,24 @@ def test_a_key_that_others_can_read_is_refused_with_the_cure(tmp_path: Path) -> 
         key_file(tmp_path, "admin")
 
 
-def test_an_empty_key_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("octets", [b"\n", b"\xff\xfe\n", b"a b\n", b"a\nb\n"])
+def test_a_key_that_no_header_can_carry_is_refused(tmp_path: Path, octets: bytes) -> None:
     path = key_file(tmp_path, "admin").path
-    path.write_text("\n")
-    with pytest.raises(ConfigError, match="empty"):
+    path.write_bytes(octets)
+    with pytest.raises(ConfigError, match="is no key that a header can carry"):
         key_file(tmp_path, "admin")
+
+
+def test_a_directory_in_the_place_of_a_key_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "admin.key").mkdir()
+    with pytest.raises(ConfigError, match="is not a file"):
+        key_file(tmp_path, "admin")
+
+
+def test_a_file_in_the_place_of_the_state_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="is not a directory"):
+        open_state_dir(tmp_path / "file")
 
 
 def test_a_key_that_cannot_be_written_is_a_mistake_of_the_settings(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -28,11 +29,18 @@ from muttd.protocol.mib import Mib
 from muttd.protocol.snmp import Notification, Pdu, parse_notification
 from muttd.protocol.snmp_encode import encode_response
 from muttd.protocol.snmp_text import describe
+from muttd.protocol.snmp_varbind import SNMP_TRAP_COMMUNITY
 from muttd.sink import Sink
 
 LISTENER = "snmp"
 # A flood of bad datagrams is for the counters; the log gets one line a second.
 _LOG_INTERVAL_S = 1.0
+# Informs whose repetition is known for what it is. Some 300 octets each.
+_KNOWN_INFORMS = 4096
+# Managers give up long before; what comes later with the same request-id is a new one.
+_REPEATED_WITHIN_S = 60.0
+# In the place of snmpTrapCommunity.0.
+_HIDDEN = b"***"
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +76,16 @@ class TrapEvents:
 
     def event(self, notification: Notification, datagram: Datagram, received_at: datetime) -> Event:
         """The event of one notification. The agent's identity is its host, when it gave one."""
+        # RFC 3584, 3.1: a proxy appends the community as a varbind.
+        secrets = [notification.community]
+        varbinds = []
+        for varbind in notification.varbinds:
+            if varbind.name == SNMP_TRAP_COMMUNITY and isinstance(varbind.value, bytes):
+                secrets.append(varbind.value)
+                varbind = varbind._replace(value=_HIDDEN)
+            varbinds.append(varbind)
+        if len(secrets) > 1:
+            notification = notification._replace(varbinds=tuple(varbinds))
         text = describe(notification, self._mib)
         return Event(
             event_id=self._event_ids.next(),
@@ -77,7 +95,7 @@ class TrapEvents:
             transport=Transport.SNMP,
             severity=self._mib.severity_of(notification.trap_oid),
             message=text.message,
-            raw=_without_community(datagram.octets, notification.community),
+            raw=_without_secrets(datagram.octets, secrets),
             trap_oid=notification.trap_oid,
             varbinds=[Varbind(*each) for each in text.varbinds],
             attributes=_attributes(notification),
@@ -97,17 +115,62 @@ def _attributes(notification: Notification) -> dict[str, Any]:
     return {name: value for name, value in attributes.items() if value is not None}
 
 
-def _without_community(octets: bytes, community: bytes) -> bytes:
-    """The datagram with the community blotted out: a secret is stored nowhere.
+def _without_secrets(octets: bytes, secrets: Sequence[bytes]) -> bytes:
+    """The datagram with every community in it blotted out: a secret is stored nowhere.
 
-    Source: RFC 1157, 4: the community is the first OCTET STRING of the message.
+    Source: X.690, 8.7: the content of an OCTET STRING is what it is, so it can be found.
     """
-    at = octets.find(b"\x04" + bytes([len(community)]) + community) if len(community) < 128 else -1
-    if at == -1:
-        # A length in its long form: nobody needs these octets that much.
-        return b""
-    start = at + 2
-    return octets[:start] + b"*" * len(community) + octets[start + len(community) :]
+    for secret in secrets:
+        if len(secret) >= 128:
+            # A length in its long form: nobody needs these octets that much.
+            return b""
+        header = b"\x04" + bytes([len(secret)])
+        octets = octets.replace(header + secret, header + b"*" * len(secret))
+    return octets
+
+
+@dataclass(slots=True)
+class _Inform:
+    """One inform that came lately."""
+
+    received_at: float
+    is_queued: bool = False
+
+    def note_queued(self) -> None:
+        """The queue has it."""
+        self.is_queued = True
+
+
+class _Informs:
+    """Informs that came lately, so that one which is sent again is no second event.
+
+    A manager repeats an inform until it is answered, with the same request-id and the same
+    variable-bindings (RFC 3416, 4.2.7). Bounded: the oldest is forgotten.
+    """
+
+    def __init__(self) -> None:
+        # Insertion order is age.
+        self._known: dict[tuple[object, ...], _Inform] = {}
+
+    def find(self, notification: Notification, peer: object) -> _Inform | None:
+        """The one that this repeats, or None."""
+        known = self._known.get(_key_of(notification, peer))
+        if known is None or trio.current_time() - known.received_at > _REPEATED_WITHIN_S:
+            return None
+        return known
+
+    def add(self, notification: Notification, peer: object) -> _Inform:
+        """Remember a new one."""
+        key = _key_of(notification, peer)
+        self._known.pop(key, None)
+        inform = self._known[key] = _Inform(trio.current_time())
+        if len(self._known) > _KNOWN_INFORMS:
+            del self._known[next(iter(self._known))]
+        return inform
+
+
+def _key_of(notification: Notification, peer: object) -> tuple[object, ...]:
+    return peer, notification.request_id, hash(notification.binding_octets)
 
 
 class SnmpTraps:
@@ -135,6 +198,7 @@ class SnmpTraps:
         self._sink = sink
         self._account = accounts[LISTENER]
         self._next_log = -1.0
+        self._informs = _Informs()
 
     async def serve(self) -> None:
         """Receive until cancelled."""
@@ -143,6 +207,7 @@ class SnmpTraps:
 
     async def drain(self) -> None:
         """Take what the kernel still holds, after serve() was cancelled."""
+        self._sock.stop_receiving()
         while batch := self._sock.drain_rest_nowait():
             await self._hand_over(batch)
 
@@ -150,7 +215,7 @@ class SnmpTraps:
         received_at = utc_now()
         self._account.received += len(batch)
         events: list[Event] = []
-        answers: list[Callable[[], object]] = []
+        receipts: list[Callable[[], object]] = []
         for datagram in batch:
             try:
                 notification = parse_notification(datagram.octets)
@@ -158,13 +223,22 @@ class SnmpTraps:
             except PeerError as exc:
                 self._refuse(datagram, exc)
                 continue
-            events.append(self._events.event(notification, datagram, received_at))
             if notification.pdu is Pdu.INFORM:
-                answers.append(
-                    partial(self._sock.send_nowait, encode_response(notification), datagram.peer)
+                answer = partial(
+                    self._sock.send_nowait, encode_response(notification), datagram.peer
                 )
+                known = self._informs.find(notification, datagram.peer)
+                if known is not None:
+                    self._account.refused["duplicate"] += 1
+                    if known.is_queued:
+                        # The answer was lost, or late.
+                        answer()
+                    continue
+                inform = self._informs.add(notification, datagram.peer)
+                receipts += [inform.note_queued, answer]
+            events.append(self._events.event(notification, datagram, received_at))
         if events:
-            await self._sink.put(LISTENER, events, partial(_answer_all, answers))
+            await self._sink.put(LISTENER, events, partial(_call_all, receipts))
 
     def _refuse(self, datagram: Datagram, exc: PeerError) -> None:
         self._account.refused[exc.reason] += 1
@@ -181,6 +255,6 @@ class SnmpTraps:
             )
 
 
-def _answer_all(answers: Sequence[Callable[[], object]]) -> None:
-    for answer in answers:
-        answer()
+def _call_all(receipts: Sequence[Callable[[], object]]) -> None:
+    for receipt in receipts:
+        receipt()

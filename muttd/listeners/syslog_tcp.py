@@ -25,6 +25,8 @@ from muttd.sink import Sink
 
 LISTENER = "syslog_tcp"
 _READ_OCTETS = 65_536
+# For the last words of a peer that left, when the intake buffer has no room at once.
+_LAST_WORDS_S = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -101,6 +103,15 @@ class SyslogTcp:
 
     async def _converse(self, stream: trio.SocketStream, source_ip: str) -> None:
         framer = Framer(max_frame_octets=self._limits.max_frame_octets)
+        try:
+            await self._receive(stream, framer, source_ip)
+        except (trio.BrokenResourceError, trio.Cancelled):
+            # Reset, or we stop. What came of its last message is as good as a message cut short.
+            with trio.move_on_after(_LAST_WORDS_S, shield=True):
+                await self._hand_over_last(framer, source_ip)
+            raise
+
+    async def _receive(self, stream: trio.SocketStream, framer: Framer, source_ip: str) -> None:
         while True:
             with trio.move_on_after(self._limits.idle_timeout_s) as idle:
                 octets = await stream.receive_some(_READ_OCTETS)
@@ -109,8 +120,7 @@ class SyslogTcp:
                 _log.info("syslog_tcp: connection of %s closed: idle", source_ip)
                 octets = b""
             if not octets:
-                last = framer.finish()
-                await self._hand_over([] if last is None else [last], source_ip)
+                await self._hand_over_last(framer, source_ip)
                 return
             framer.feed(octets)
             frames: list[bytes] = []
@@ -127,6 +137,11 @@ class SyslogTcp:
                 _log.info("syslog_tcp: connection of %s closed: %s", source_ip, exc)
                 return
             await self._hand_over(frames, source_ip)
+
+    async def _hand_over_last(self, framer: Framer, source_ip: str) -> None:
+        last = framer.finish()
+        if last is not None:
+            await self._hand_over([last], source_ip)
 
     async def _hand_over(
         self, frames: list[bytes], source_ip: str, *, malformed: str | None = None

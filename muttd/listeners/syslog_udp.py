@@ -37,6 +37,7 @@ class SyslogUdp:
 
     async def drain(self) -> None:
         """Take what the kernel still holds, after serve() was cancelled."""
+        self._sock.stop_receiving()
         while batch := self._sock.drain_rest_nowait():
             await self._hand_over(batch)
 

@@ -132,8 +132,22 @@ class UdpSocket:
         return None
 
     def close(self) -> None:
-        """Close the socket; what it still holds is lost, and counted by nobody: drain it first."""
+        """Close the socket; what it still holds is lost, counted by nobody: drain it first."""
         self._sock.close()
+
+    def stop_receiving(self) -> None:
+        """Take nothing new off the wire; what the kernel holds already can still be drained.
+
+        A connected UDP socket receives from its one peer only (udp(7)); others are told by ICMP
+        that nobody listens, instead of vanishing in a buffer that nobody will read.
+        """
+        host = "::1" if self._sock.family == socket.AF_INET6 else "127.0.0.1"
+        try:
+            # The discard port: nobody sends from there.
+            self._sock.connect((host, 9))
+        except OSError:
+            # Bound to an address that has no way to loopback; what is left is drained all the same.
+            return
 
     def drain_rest_nowait(self) -> list[Datagram]:
         """What the kernel holds right now, at most MAX_BATCH; for the last moments."""

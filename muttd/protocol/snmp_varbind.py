@@ -48,6 +48,7 @@ SYS_UP_TIME = "1.3.6.1.2.1.1.3.0"
 SNMP_TRAP_OID = "1.3.6.1.6.3.1.1.4.1.0"
 SNMP_TRAP_ENTERPRISE = "1.3.6.1.6.3.1.1.4.3.0"
 SNMP_TRAP_ADDRESS = "1.3.6.1.6.3.18.1.3.0"
+SNMP_TRAP_COMMUNITY = "1.3.6.1.6.3.18.1.4.0"
 SNMP_TRAPS = "1.3.6.1.6.3.1.1.5"
 
 # The objects that say something about the notification itself. Agents are known to forget the .0.

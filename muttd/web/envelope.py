@@ -106,7 +106,8 @@ class Envelope:
                 f"API version {wrong!r} is not supported; {', '.join(SUPPORTED_VERSIONS)} are.",
                 code="unsupported_version",
             )
-        except ClientDisconnect:
+        except (ClientDisconnect, ConnectionError):
+            # It left, before its request was whole or before its answer was; the transport knows.
             return
         except Exception:
             # Last line of defence. A fault in a handler costs one request and is loud in the log;

@@ -36,8 +36,8 @@ from muttd.errors import (
 )
 from muttd.event import EventIds, utc_now
 from muttd.queue.contract import DeadLetter, Entry, LetterKind, Queue, Stream
+from muttd.queue.counters import RateLimit
 from muttd.store.contract import Store
-from muttd.workers.rate_limit import SlidingLimit
 
 # Some ten minutes of backoff: an outage is over by then, or it is not the alert's fault.
 FAILURES_BEFORE_PROBE = 15
@@ -130,7 +130,7 @@ class Forwarder:
         queue: Queue,
         store: Store,
         destination: Destination,
-        limit: SlidingLimit,
+        limit: RateLimit,
         policy: ForwarderPolicy,
         metrics: ForwarderMetrics,
     ) -> None:
@@ -225,7 +225,7 @@ class Forwarder:
             await self._until_done(lambda: self._store.record_deliveries([delivery]))
 
         try:
-            status = await self._destination.deliver(outgoing.alert)
+            status = await self._deliver(outgoing.alert)
         except Undeliverable as exc:
             self.last_error = str(exc)
             await record(AlertState.DEAD, exc.status, str(exc))
@@ -247,6 +247,17 @@ class Forwarder:
         self._count("delivered")
         await self._done(outgoing)
         return True
+
+    async def _deliver(self, alert: Alert) -> int:
+        try:
+            return await self._destination.deliver(alert)
+        except DeliveryError:
+            raise
+        except Exception as exc:
+            # The last line: an alert on which the code fails must not stop the others, at every
+            # restart again. It becomes a dead letter, and the log is loud.
+            _log.error("alert %s makes the code fail", alert.alert_id, exc_info=exc)
+            raise Undeliverable(f"{type(exc).__name__} here; the log says what") from exc
 
     def _note_failure(self, outgoing: _Outgoing, exc: DeliveryError) -> None:
         state = "held" if isinstance(exc, DestinationHeld) else "retrying"

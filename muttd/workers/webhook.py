@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import httpx
 import msgspec
+import trio
 
 from muttd.decision import Alert
 from muttd.errors import DeliverLater, DestinationHeld, Undeliverable
@@ -25,6 +26,7 @@ from muttd.workers.payload import moogsoft_payload
 
 # Of an answer, for the operator. More is read by nobody.
 _EXCERPT_CHARS = 300
+_EXCERPT_OCTETS = 4096
 _RETRY_STATUSES = frozenset({408, 425, 429})
 
 
@@ -36,7 +38,7 @@ class WebhookSettings:
         url: http or https.
         auth_header: The header that carries the key; in Authorization it is a Bearer token.
         key: Gives the key now in force, or None; asked at each attempt, so a reload counts.
-        timeout_s: Of each phase of one attempt.
+        timeout_s: Of one attempt, from its beginning to the end of the answer's beginning.
         daemon_name: For agent_location.
     """
 
@@ -60,25 +62,47 @@ class Webhook:
         Raises:
             DeliverLater, DestinationHeld, Undeliverable: As the table above says.
         """
-        payload = moogsoft_payload(alert, daemon_name=self._settings.daemon_name)
+        settings = self._settings
+        payload = moogsoft_payload(alert, daemon_name=settings.daemon_name)
+        body = msgspec.json.encode(payload)
         try:
-            response = await self._client.post(
-                self._settings.url, content=msgspec.json.encode(payload), headers=self._headers()
-            )
-        except httpx.TimeoutException as exc:
-            raise DeliverLater(f"no answer within {self._settings.timeout_s:g} s") from exc
+            # One deadline over all: httpx's own counts anew with each octet that drips in.
+            with trio.fail_after(settings.timeout_s):
+                async with self._client.stream(
+                    "POST", settings.url, content=body, headers=self._headers()
+                ) as response:
+                    excerpt = await self._excerpt(response)
+        except (httpx.TimeoutException, trio.TooSlowError) as exc:
+            raise DeliverLater(f"no answer within {settings.timeout_s:g} s") from exc
         except httpx.HTTPError as exc:
             # Not the exception's text: some of them quote the URL.
             raise DeliverLater(f"no connection ({type(exc).__name__})") from exc
         status = response.status_code
         if response.is_success:
             return status
-        what = f"status {status}: {response.text[:_EXCERPT_CHARS]}".strip()
+        what = f"status {status}: {excerpt}" if excerpt else f"status {status}"
         if status in _RETRY_STATUSES or status >= 500:
             raise DeliverLater(what, status=status, retry_after_s=_retry_after_s(response))
-        if status in (401, 403) or response.is_redirect:
+        if status in (401, 403) or 300 <= status < 400:
             raise DestinationHeld(what, status=status)
         raise Undeliverable(what, status=status)
+
+    async def _excerpt(self, response: httpx.Response) -> str:
+        """The beginning of an answer that is no success; never more, never our key."""
+        if response.is_success:
+            return ""
+        octets = b""
+        # Raw: nobody inflates a stranger's answer here, and nobody believes its charset.
+        async for chunk in response.aiter_raw(_EXCERPT_OCTETS):
+            octets += chunk
+            if len(octets) >= _EXCERPT_OCTETS:
+                break
+        text = octets.decode("utf-8", "replace")
+        key = self._settings.key()
+        if key:
+            # Before it is cut: half a key is a secret too.
+            text = text.replace(key, "***")
+        return " ".join(text.split())[:_EXCERPT_CHARS]
 
     def _headers(self) -> dict[str, str]:
         headers = {"Content-Type": "application/json"}
@@ -91,11 +115,11 @@ class Webhook:
 
 def _retry_after_s(response: httpx.Response) -> float | None:
     value = response.headers.get("Retry-After", "").strip()
-    if value.isdecimal():
+    if value.isascii() and value.isdecimal():
         return float(value)
     try:
         moment = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return None
     if moment.tzinfo is None:
         return None

@@ -14,7 +14,7 @@ from test_syslog_tcp import MemorySink
 
 import muttd.protocol
 from muttd.accounts import Accounts
-from muttd.event import EventIds
+from muttd.event import EventIds, encode_events
 from muttd.listeners.bind import bind
 from muttd.listeners.snmp_trap import Communities, SnmpTraps, TrapEvents
 from muttd.listeners.udp import UdpSocket
@@ -25,6 +25,7 @@ from muttd.protocol.snmp_encode import (
     encode_v2c_inform,
     encode_v2c_trap,
 )
+from muttd.protocol.snmp_varbind import WireVarbind
 
 LINK_DOWN = "1.3.6.1.6.3.1.1.5.3"
 MIB = Mib.from_octets(Path(muttd.protocol.__file__).with_name(TABLE_FILE_NAME).read_bytes())
@@ -139,3 +140,42 @@ async def test_a_malformed_datagram_is_counted_and_logged_by_its_digest(
     assert scene.account.refused["ber"] == 1
     assert "SHA-256" in caplog.text
     assert "127.0.0.1" in caplog.text
+
+
+async def test_an_inform_sent_again_is_no_second_event_and_is_answered_once_it_is_queued(
+    scene: Scene,
+) -> None:
+    scene.sink.is_open = False
+    inform = encode_v2c_inform(b"public", LINK_DOWN, request_id=77)
+    scene.sender.send(inform)
+    scene.sender.send(inform)
+    await scene.wait_received(2)
+    assert len(scene.sink.events) == 1
+    with pytest.raises(BlockingIOError):
+        scene.sender.recv(1000)
+    scene.sink.receipts[0]()
+    await trio.lowlevel.wait_readable(scene.sender)
+    answer = scene.sender.recv(1000)
+    # That answer was lost on the way, say: the next repetition gets it again.
+    scene.sender.send(inform)
+    await trio.lowlevel.wait_readable(scene.sender)
+    assert scene.sender.recv(1000) == answer
+    assert len(scene.sink.events) == 1
+    assert scene.account.refused["duplicate"] == 2
+
+
+async def test_another_request_id_is_another_event(scene: Scene) -> None:
+    for request_id in (77, 78):
+        scene.sender.send(encode_v2c_inform(b"public", LINK_DOWN, request_id=request_id))
+    await scene.wait_received(2)
+    assert len(scene.sink.events) == 2
+
+
+async def test_a_community_that_a_proxy_appended_is_hidden(scene: Scene) -> None:
+    varbind = WireVarbind("1.3.6.1.6.3.18.1.4.0", "OCTET STRING", b"TOPSECRET")
+    scene.sender.send(encode_v2c_trap(b"s3cret", LINK_DOWN, [varbind]))
+    await scene.wait_received(1)
+    [event] = scene.sink.events
+    assert "snmpTrapCommunity.0=***" in event.message
+    assert b"TOPSECRET" not in encode_events([event])
+    assert b"s3cret" not in encode_events([event])

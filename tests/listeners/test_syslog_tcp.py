@@ -75,9 +75,9 @@ async def listening(limits: TcpLimits = GENEROUS) -> AsyncIterator[Scene]:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, scene.listener.serve_connection, [listener])
         yield scene
-        for stream in scene.streams:
-            await trio.aclose_forcefully(stream)
         nursery.cancel_scope.cancel()
+    for stream in scene.streams:
+        await trio.aclose_forcefully(stream)
 
 
 async def wait_closed(stream: trio.SocketStream) -> None:
@@ -190,3 +190,20 @@ async def test_a_reset_costs_nothing_that_came_before_it() -> None:
             while scene.account.connections:
                 await trio.lowlevel.checkpoint()
         assert scene.messages() == ["hello"]
+
+
+async def test_the_last_words_of_a_peer_that_is_reset_or_cut_off_by_our_end_are_kept() -> None:
+    async with listening() as scene:
+        reset, left = await scene.connect(), await scene.connect()
+        await reset.send_all(MESSAGE + b"\n" + b"<13>half by a reset")
+        await left.send_all(MESSAGE + b"\n" + b"<13>half at the end")
+        with trio.fail_after(10):
+            while len(scene.sink.events) < 2:
+                await trio.lowlevel.checkpoint()
+        reset.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        reset.socket.close()
+        with trio.fail_after(10):
+            while scene.account.connections > 1:
+                await trio.lowlevel.checkpoint()
+    assert scene.messages() == ["hello", "hello", "half by a reset", "half at the end"]
+    assert scene.account.received == 4

@@ -124,9 +124,15 @@ async def ingest(request: Request) -> Response:
         # It left, or the transport has refused its body: nobody reads what is answered here.
         return Response(status_code=400)
     parsed = await _parse(request, body, is_lines=is_lines)
-    services.count_received(len(parsed.events) + len(parsed.rejected), len(parsed.rejected))
+    item_count = len(parsed.events) + len(parsed.rejected)
+    is_too_much = len(parsed.events) > services.queue_limit
+    services.count_received(item_count, item_count if is_too_much else len(parsed.rejected))
     if not parsed.events:
         return _nothing_accepted(request, parsed.rejected)
+    if is_too_much:
+        raise HTTPException(
+            413, f"The queue holds at most {services.queue_limit} events; send fewer at a time."
+        )
     try:
         await services.sink.put_and_wait("http", parsed.events, wait_s=services.ingest_wait_s)
     except StoreUnavailable as exc:
