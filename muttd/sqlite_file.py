@@ -10,9 +10,7 @@ StoreUnavailable or StoreRefused, and anything else is a bug of ours.
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -23,6 +21,7 @@ from typing import TypeVar
 import trio
 
 from muttd.errors import StoreRefused, StoreUnavailable
+from muttd.migrations import pending_migrations, read_migrations
 
 T = TypeVar("T")
 
@@ -57,7 +56,6 @@ _STEPS_BETWEEN_CHECKS = 10_000
 _WAL_KEPT_OCTETS = 16 * 1024 * 1024
 _CACHE_KIB = 16 * 1024
 
-_MIGRATION_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -74,19 +72,6 @@ def to_microseconds(moment: datetime) -> int:
 def from_microseconds(microseconds: int) -> datetime:
     """The aware UTC time that to_microseconds was given."""
     return _EPOCH + timedelta(microseconds=microseconds)
-
-
-def find_sql_dir() -> Path:
-    """Where the migrations are: beside the package in a checkout, else where they are installed.
-
-    Raises:
-        StoreRefused: They are at neither place.
-    """
-    places = (Path(__file__).parent.parent / "sql", Path(sys.prefix) / "share" / "muttd" / "sql")
-    for place in places:
-        if place.is_dir():
-            return place
-    raise StoreRefused(f"no migrations at {places[0]} nor at {places[1]}; install muttd again")
 
 
 @contextmanager
@@ -276,20 +261,8 @@ def _folded_contains(text: str | None, folded: str) -> bool:
     return text is not None and folded in text.casefold()
 
 
-def _migrations_in(directory: Path) -> list[tuple[int, str, str]]:
-    found = []
-    for file in sorted(directory.glob("*.sql")):
-        match = _MIGRATION_NAME.fullmatch(file.name)
-        if match is None:
-            raise StoreRefused(f"{file} is not named like a migration (0001_name.sql)")
-        found.append((int(match[1]), match[2], file.read_text(encoding="utf-8")))
-    if [number for number, _, _ in found] != list(range(1, len(found) + 1)) or not found:
-        raise StoreRefused(f"the migrations in {directory} are not numbered 1, 2, 3, ...")
-    return found
-
-
 def _migrate(path: Path, connection: sqlite3.Connection, directory: Path) -> None:
-    known = _migrations_in(directory)
+    known = read_migrations(directory)
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
     if tables and "schema_migrations" not in tables:
         raise StoreRefused(f"{path} is a database, but not one that muttd made")
@@ -301,33 +274,18 @@ def _migrate(path: Path, connection: sqlite3.Connection, directory: Path) -> Non
     connection.execute("BEGIN EXCLUSIVE")
     try:
         applied = dict(connection.execute("SELECT version, name FROM schema_migrations"))
-        _check_applied(path, applied, known)
-        for version, name, script in known[len(applied) :]:
-            for statement in _statements(script):
+        for migration in pending_migrations(str(path), applied, known):
+            for statement in _statements(migration.script):
                 connection.execute(statement)
             connection.execute(
                 "INSERT INTO schema_migrations VALUES (?, ?, ?)",
-                (version, name, time.time_ns() // 1000),
+                (migration.version, migration.name, time.time_ns() // 1000),
             )
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-
-
-def _check_applied(path: Path, applied: dict[int, str], known: list[tuple[int, str, str]]) -> None:
-    if len(applied) > len(known):
-        raise StoreRefused(
-            f"{path} has schema {max(applied)}, this program knows up to {len(known)}:"
-            " it was written by a newer muttd"
-        )
-    for version, name, _ in known[: len(applied)]:
-        if applied.get(version) != name:
-            raise StoreRefused(
-                f"{path}: migration {version} is {applied.get(version)!r} there and {name!r} here:"
-                " it is another kind of file"
-            )
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -12,12 +11,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from muttd import sqlite_file
 from muttd.errors import StoreRefused, StoreUnavailable
 from muttd.sqlite_file import (
     ReadTooLong,
     SqliteFile,
-    find_sql_dir,
     from_microseconds,
     open_sqlite,
     to_microseconds,
@@ -97,7 +94,7 @@ async def test_a_file_of_another_kind_is_refused(tmp_path: Path, migrations: Pat
     async with open_sqlite(tmp_path / "t.db", migrations):
         pass
     (migrations / "0001_first.sql").rename(migrations / "0001_other.sql")
-    assert "another kind of file" in await refusal(tmp_path / "t.db", migrations)
+    assert "another kind of database" in await refusal(tmp_path / "t.db", migrations)
 
 
 async def test_a_database_that_muttd_did_not_make_is_refused(
@@ -231,16 +228,3 @@ def test_microseconds_survive_the_file() -> None:
     moment = datetime(2025, 3, 30, 2, 59, 59, 999999, tzinfo=UTC)
     assert from_microseconds(to_microseconds(moment)) == moment
     assert to_microseconds(datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)) == -1
-
-
-def test_migrations_are_found_beside_the_package_or_where_they_are_installed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert (find_sql_dir() / "sqlite" / "queue" / "0001_entries.sql").is_file()
-    monkeypatch.setattr(sqlite_file, "__file__", str(tmp_path / "muttd" / "sqlite_file.py"))
-    monkeypatch.setattr(sys, "prefix", str(tmp_path / "venv"))
-    with pytest.raises(StoreRefused, match="install muttd again"):
-        find_sql_dir()
-    installed = tmp_path / "venv" / "share" / "muttd" / "sql"
-    installed.mkdir(parents=True)
-    assert find_sql_dir() == installed

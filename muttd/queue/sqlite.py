@@ -21,11 +21,12 @@ from typing import TypeVar
 import trio
 
 from muttd.errors import QueueFull, StoreUnavailable
+from muttd.migrations import find_sql_dir
 from muttd.queue import sqlite_entries, sqlite_letters
 from muttd.queue.contract import Batch, DeadLetter, Depth, Entry, LetterKind, Stream
 from muttd.queue.exclusive import hold_exclusively
 from muttd.queue.sqlite_entries import Tally
-from muttd.sqlite_file import SqliteFile, find_sql_dir, from_microseconds, open_sqlite
+from muttd.sqlite_file import SqliteFile, from_microseconds, open_sqlite
 
 # Room on the disk that append() leaves alone. Taking, acking and recording write as well: on a
 # disk that intake has filled to the last octet the backlog could not be worked off. A small disk

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -141,6 +142,24 @@ class ChangeQuery:
     end: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long what is kept, and where it goes then.
+
+    Attributes:
+        history_days: Unmatched events; what is older goes within a day.
+        event_retention_months: Matched events and settled alerts. They go by whole calendar
+            months (UTC), when the last moment of one is older than that: never a month early.
+        config_audit_days: Changes of the configuration.
+        archive_dir: Matched events are written to a file there before they go; None: they are not.
+    """
+
+    history_days: int
+    event_retention_months: int
+    config_audit_days: int
+    archive_dir: Path | None = None
+
+
 class Store(Protocol):
     """Rules, audit trail, alerts, configuration history."""
 
@@ -248,8 +267,14 @@ class Store(Protocol):
         """Configuration changes."""
         ...
 
-    async def expire_history(self, before: datetime) -> int:
-        """Forget unmatched events received before then. Returns how many."""
+    async def maintain(self, retention: Retention, *, now: datetime) -> list[str]:
+        """Forget what is old, and make room for what will come.
+
+        Of several daemons on one store one does it; for the others there is nothing to do.
+
+        Returns:
+            What was done, one line each, for the log.
+        """
         ...
 
     async def ping(self) -> None:

@@ -18,11 +18,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from muttd.decision import Alert, AlertState, Decided
-from muttd.sqlite_file import find_sql_dir, open_sqlite
+from muttd.migrations import find_sql_dir
+from muttd.sqlite_file import open_sqlite
 from muttd.store.sqlite_alerts import SqliteAlerts, insert_alerts
 from muttd.store.sqlite_changes import SqliteChanges
 from muttd.store.sqlite_events import SqliteEvents, insert_decided
 from muttd.store.sqlite_hosts import SqliteHosts
+from muttd.store.sqlite_retention import SqliteRetention
 from muttd.store.sqlite_rules import SqliteRules
 
 # Longer than anybody looks at a page that does not come; short enough that a few such searches
@@ -30,7 +32,9 @@ from muttd.store.sqlite_rules import SqliteRules
 SEARCH_DEADLINE_S = 10.0
 
 
-class SqliteStore(SqliteEvents, SqliteAlerts, SqliteRules, SqliteHosts, SqliteChanges):
+class SqliteStore(
+    SqliteEvents, SqliteAlerts, SqliteRules, SqliteHosts, SqliteChanges, SqliteRetention
+):
     """Store, in a SQLite file. Made by open_store."""
 
     async def record(

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from muttd.decision import Alert, AlertState, Delivery, decode_alerts, encode_alerts
 from muttd.sqlite_file import SqliteFile, from_microseconds, to_microseconds
 from muttd.store.contract import Page, StoredAlert, Window
-from muttd.store.sqlite_search import Where, decode_cursor, encode_cursor, offset_of
+from muttd.store.search import decode_cursor, encode_cursor, offset_of
+from muttd.store.sqlite_search import Where
 
 _COLUMNS = "alert_id, alert, state, attempts, updated_at, last_error"
 _Row = tuple[str, bytes, str, int, int, str | None]

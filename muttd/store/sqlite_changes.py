@@ -14,7 +14,8 @@ import msgspec
 
 from muttd.sqlite_file import SqliteFile, from_microseconds, to_microseconds
 from muttd.store.contract import Change, ChangeQuery, ConfigChange, Page, Window
-from muttd.store.sqlite_search import Where, decode_cursor, encode_cursor, offset_of
+from muttd.store.search import decode_cursor, encode_cursor, offset_of
+from muttd.store.sqlite_search import Where
 
 Value = dict[str, Any] | None
 

@@ -11,38 +11,34 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from datetime import datetime
 
 from muttd.decision import Decided, Decision, Environment, Handling
-from muttd.errors import InvalidInput
 from muttd.event import decode_events, encode_events
 from muttd.sqlite_file import ReadTooLong, SqliteFile, to_microseconds
 from muttd.store.contract import EventQuery, Page, Window
-from muttd.store.sqlite_search import Where, decode_cursor, encode_cursor, offset_of
+from muttd.store.search import decode_cursor, encode_cursor, offset_of, takes_too_long
+from muttd.store.sqlite_search import Where
 
-_AUDIT = "event_audit_log"
-_HISTORY = "event_history"
+AUDIT = "event_audit_log"
+HISTORY = "event_history"
 
 # An event that was unmatched when it was first recorded and comes again after a rule was changed
 # stays what it was: hence the look into the other table.
 _INSERT_AUDIT = f"""
-    INSERT OR IGNORE INTO {_AUDIT}
+    INSERT OR IGNORE INTO {AUDIT}
         (event_id, received_at, hostname, severity, transport, trap_oid, environment, message,
          event, rule_id, rule_name, rule_revision, handling, team)
     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14
-    WHERE NOT EXISTS (SELECT 1 FROM {_HISTORY} WHERE event_id = ?1)
+    WHERE NOT EXISTS (SELECT 1 FROM {HISTORY} WHERE event_id = ?1)
 """
 _INSERT_HISTORY = f"""
-    INSERT OR IGNORE INTO {_HISTORY}
+    INSERT OR IGNORE INTO {HISTORY}
         (event_id, received_at, hostname, severity, transport, trap_oid, environment, message,
          event)
     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9
-    WHERE NOT EXISTS (SELECT 1 FROM {_AUDIT} WHERE event_id = ?1)
+    WHERE NOT EXISTS (SELECT 1 FROM {AUDIT} WHERE event_id = ?1)
 """
-_ADD_TO_COUNT = "UPDATE row_counts SET row_count = row_count + ? WHERE table_name = ?"
-
-# Rows deleted in one transaction by retention: some ten milliseconds in which nobody else writes.
-_EXPIRED_AT_ONCE = 1000
+ADD_TO_COUNT = "UPDATE row_counts SET row_count = row_count + ? WHERE table_name = ?"
 
 
 def _searched_columns(decided: Decided) -> tuple[object, ...]:
@@ -77,13 +73,13 @@ def insert_decided(connection: sqlite3.Connection, decided: Sequence[Decided]) -
     ]
     unmatched = [_searched_columns(d) for d in decided if not d.decision.matched]
     for table, statement, rows in (
-        (_AUDIT, _INSERT_AUDIT, matched),
-        (_HISTORY, _INSERT_HISTORY, unmatched),
+        (AUDIT, _INSERT_AUDIT, matched),
+        (HISTORY, _INSERT_HISTORY, unmatched),
     ):
         if rows:
             before = connection.total_changes
             connection.executemany(statement, rows)
-            connection.execute(_ADD_TO_COUNT, (connection.total_changes - before, table))
+            connection.execute(ADD_TO_COUNT, (connection.total_changes - before, table))
 
 
 def _conditions(query: EventQuery, table: str) -> Where:
@@ -95,7 +91,7 @@ def _conditions(query: EventQuery, table: str) -> Where:
         where.add("severity <= ?", min(query.max_severity, 7))
     where.equal("transport", query.transport)
     where.oid("trap_oid", query.trap_oid)
-    if table == _AUDIT:
+    if table == AUDIT:
         where.equal("rule_id", query.rule_id)
         where.equal("team", query.team)
     if query.after_id is not None:
@@ -124,8 +120,8 @@ def _add_times(where: Where, query: EventQuery, table: str) -> None:
 
 def _tables(query: EventQuery) -> list[str]:
     only_matched = query.matched is True or query.rule_id is not None or query.team is not None
-    tables = [] if query.matched is False else [_AUDIT]
-    return tables if only_matched else [*tables, _HISTORY]
+    tables = [] if query.matched is False else [AUDIT]
+    return tables if only_matched else [*tables, HISTORY]
 
 
 def _count(connection: sqlite3.Connection, table: str, where: Where) -> int:
@@ -155,7 +151,7 @@ def _rows(connection: sqlite3.Connection, event_ids: Sequence[str]) -> dict[str,
     found = {}
     for row in connection.execute(
         "SELECT event_id, event, environment, rule_id, rule_name, rule_revision, handling, team"
-        f" FROM {_AUDIT} WHERE event_id IN (SELECT value FROM json_each(?))",
+        f" FROM {AUDIT} WHERE event_id IN (SELECT value FROM json_each(?))",
         ids,
     ):
         decision = Decision(
@@ -168,7 +164,7 @@ def _rows(connection: sqlite3.Connection, event_ids: Sequence[str]) -> dict[str,
         )
         found[row[0]] = Decided(decode_events(row[1])[0], decision)
     for event_id, event, environment in connection.execute(
-        f"SELECT event_id, event, environment FROM {_HISTORY}"
+        f"SELECT event_id, event, environment FROM {HISTORY}"
         " WHERE event_id IN (SELECT value FROM json_each(?))",
         ids,
     ):
@@ -208,8 +204,7 @@ class SqliteEvents:
         """Events, newest receipt first.
 
         Raises:
-            InvalidInput: The window is wrong, or the search was stopped because it took too
-                long; asking again would take as long, asking for less would not.
+            InvalidInput: The window is wrong, or the search took too long.
         """
         try:
             return await self._file.read(
@@ -217,32 +212,9 @@ class SqliteEvents:
                 deadline_s=self._search_deadline_s,
             )
         except ReadTooLong as exc:
-            raise InvalidInput(
-                [("query", "this search takes too long; narrow it by time")]
-            ) from exc
+            raise takes_too_long() from exc
 
     async def get_event(self, event_id: str) -> Decided | None:
         """One event with its decision."""
         found = await self._file.read(lambda connection: _rows(connection, [event_id]))
         return found.get(event_id)
-
-    async def expire_history(self, before: datetime) -> int:
-        """Forget unmatched events received before then. Returns how many.
-
-        Each thousand is a transaction of its own, so that the events that come in meanwhile
-        are recorded between two of them.
-        """
-
-        def expire_some(connection: sqlite3.Connection) -> int:
-            gone = connection.execute(
-                f"DELETE FROM {_HISTORY} WHERE event_id IN (SELECT event_id FROM {_HISTORY}"
-                " WHERE received_at < ? ORDER BY received_at LIMIT ?)",
-                (to_microseconds(before), _EXPIRED_AT_ONCE),
-            ).rowcount
-            connection.execute(_ADD_TO_COUNT, (-gone, _HISTORY))
-            return gone
-
-        expired = 0
-        while gone := await self._file.write(expire_some, durable=False):
-            expired += gone
-        return expired

@@ -18,14 +18,9 @@ from muttd.errors import NoSuchRecord
 from muttd.rules.model import MatchType, Rule, RuleBook, RuleDraft, SeverityOp, TeamEntry
 from muttd.sqlite_file import SqliteFile, from_microseconds, to_microseconds
 from muttd.store.contract import Change, Page, RuleQuery, Window
+from muttd.store.search import MAX_INTEGER, decode_cursor, encode_cursor, offset_of
 from muttd.store.sqlite_changes import write_change
-from muttd.store.sqlite_search import (
-    MAX_INTEGER,
-    Where,
-    decode_cursor,
-    encode_cursor,
-    offset_of,
-)
+from muttd.store.sqlite_search import Where
 
 # Names of columns and of fields alike.
 _DRAFT_FIELDS = RuleDraft.__struct_fields__

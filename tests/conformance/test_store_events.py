@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from samples import MORNING, an_event, event_id, matched, unmatched
+from samples import MORNING, event_id, matched, unmatched
 
 from muttd.decision import AlertState, Decided
 from muttd.errors import InvalidInput
@@ -306,21 +306,6 @@ async def test_all_filters_hold_together(store: Store) -> None:
         end=MORNING + timedelta(seconds=60),
     )
     assert await numbers(store, query) == [1]
-
-
-async def test_forgetting_history_leaves_matched_and_newer_events(store: Store) -> None:
-    await record(store, *(matched(n) if n % 2 else unmatched(n) for n in range(8)))
-    assert await store.expire_history(MORNING + timedelta(seconds=4)) == 2
-    assert await numbers(store, ALL) == [7, 6, 5, 4, 3, 1]
-    assert await store.expire_history(MORNING + timedelta(seconds=4)) == 0
-
-
-async def test_forgetting_a_long_history_leaves_nothing_behind(store: Store) -> None:
-    for start in range(0, 2500, 500):
-        await record(store, *(unmatched(n) for n in range(start, start + 500)))
-    assert await store.expire_history(an_event(2400).received_at) == 2400
-    page = await store.search_events(ALL, Window(limit=200))
-    assert (page.total, len(page.items)) == (100, 100)
 
 
 async def test_a_working_store_answers_a_ping(store: Store) -> None:

@@ -72,6 +72,6 @@ async def test_a_search_that_takes_too_long_is_the_clients_to_narrow(tmp_path: P
 async def test_a_queue_file_is_no_store(tmp_path: Path) -> None:
     async with open_queue(tmp_path / "queue.db", limits=dict.fromkeys(Stream, 1)):
         pass
-    with pytest.raises(StoreRefused, match="another kind of file"):
+    with pytest.raises(StoreRefused, match="another kind of database"):
         async with open_store(tmp_path / "queue.db"):
             pytest.fail("it was opened")
