@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import email.utils
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import httpx
@@ -27,6 +27,7 @@ from muttd.workers.payload import moogsoft_payload
 # Of an answer, for the operator. More is read by nobody.
 _EXCERPT_CHARS = 300
 _EXCERPT_OCTETS = 4096
+_REST_OF_SUCCESS_S = 0.5
 _RETRY_STATUSES = frozenset({408, 425, 429})
 
 
@@ -71,6 +72,11 @@ class Webhook:
                 async with self._client.stream(
                     "POST", settings.url, content=body, headers=self._headers()
                 ) as response:
+                    if response.is_success:
+                        # Read to its end, the connection can be used again; but 2xx is said.
+                        with trio.move_on_after(_REST_OF_SUCCESS_S):
+                            await self._excerpt(response)
+                        return response.status_code
                     excerpt = await self._excerpt(response)
         except (httpx.TimeoutException, trio.TooSlowError) as exc:
             raise DeliverLater(f"no answer within {settings.timeout_s:g} s") from exc
@@ -78,8 +84,6 @@ class Webhook:
             # Not the exception's text: some of them quote the URL.
             raise DeliverLater(f"no connection ({type(exc).__name__})") from exc
         status = response.status_code
-        if response.is_success:
-            return status
         what = f"status {status}: {excerpt}" if excerpt else f"status {status}"
         if status in _RETRY_STATUSES or status >= 500:
             raise DeliverLater(what, status=status, retry_after_s=_retry_after_s(response))
@@ -88,15 +92,16 @@ class Webhook:
         raise Undeliverable(what, status=status)
 
     async def _excerpt(self, response: httpx.Response) -> str:
-        """The beginning of an answer that is no success; never more, never our key."""
-        if response.is_success:
-            return ""
+        """The beginning of an answer; never more, never our key."""
         octets = b""
         # Raw: nobody inflates a stranger's answer here, and nobody believes its charset.
-        async for chunk in response.aiter_raw(_EXCERPT_OCTETS):
-            octets += chunk
-            if len(octets) >= _EXCERPT_OCTETS:
-                break
+        with suppress(httpx.ReadError):
+            async for chunk in response.aiter_raw(_EXCERPT_OCTETS):
+                octets += chunk
+                if len(octets) >= _EXCERPT_OCTETS:
+                    # Not `break`: httpx leaves its generators to the garbage collector then. The
+                    # next read finds the connection closed and ends them in order.
+                    await response.aclose()
         text = octets.decode("utf-8", "replace")
         key = self._settings.key()
         if key:

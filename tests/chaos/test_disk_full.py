@@ -73,7 +73,7 @@ def test_a_full_disk_holds_intake_back_and_loses_nothing_accepted(
         accepted.append("held back")
         eventually(lambda: daemon.events(q="held back"))
     daemon.wait_idle()
-    stored = set()
+    stored: set[str] = set()
     for text in accepted:
         stored.update(event["message"] for event in daemon.events(q=text[:20]))
     assert set(accepted) <= stored

@@ -22,9 +22,9 @@ from muttd.decision import (
 from muttd.errors import DeliverLater, DestinationHeld, Undeliverable
 from muttd.event import utc_now
 from muttd.queue.contract import Batch, LetterKind, Queue, Stream
+from muttd.queue.counters import LocalRateLimit
 from muttd.store.contract import Store, Window
 from muttd.workers.forwarder import Forwarder, ForwarderMetrics, ForwarderPolicy
-from muttd.workers.rate_limit import SlidingLimit
 
 
 class ScriptedDestination:
@@ -56,7 +56,7 @@ class Scene:
             self.queue,
             self.store,
             self.destination,
-            SlidingLimit(1000, period_s=1.0),
+            LocalRateLimit(1000, period_s=1.0),
             ForwarderPolicy(
                 consumer="test", backoff_base_s=0.01, backoff_cap_s=0.05, claim_idle_s=0.2
             ),
@@ -247,3 +247,17 @@ async def test_poke_ends_a_pause_too(scene: Scene, nursery: trio.Nursery) -> Non
         return scene.forwarder.tally()["delivered"] == 1
 
     await wait_until(is_delivered)
+
+
+async def test_an_alert_that_makes_the_code_fail_is_a_dead_letter(
+    scene: Scene, nursery: trio.Nursery
+) -> None:
+    scene.destination.script = lambda text: (
+        ZeroDivisionError("a fault of ours") if text == "a" else None
+    )
+    await scene.raise_alerts("a", "b")
+    nursery.start_soon(scene.forwarder.run)
+    await scene.wait_empty()
+    [letter] = await scene.queue.dead_letters(kind=LetterKind.ALERT)
+    assert letter.error == "ZeroDivisionError here; the log says what"
+    assert scene.destination.taken == ["b"]
