@@ -31,6 +31,7 @@ from muttd.listeners.syslog_udp import SyslogUdp
 from muttd.listeners.udp import UdpSocket
 from muttd.protocol.mib import TABLE_FILE_NAME, Mib
 from muttd.queue.contract import Queue, Stream
+from muttd.queue.counters import LocalRateLimit
 from muttd.queue.fanout import LocalFanout
 from muttd.queue.sqlite import open_queue
 from muttd.settings import Settings
@@ -47,7 +48,6 @@ from muttd.workers.alerter import Alerter, AlerterMetrics, AlerterPolicy, Neighb
 from muttd.workers.forwarder import Forwarder, ForwarderMetrics, ForwarderPolicy
 from muttd.workers.intake import Intake
 from muttd.workers.kernel_drops import DropGauge, KernelDrops
-from muttd.workers.rate_limit import SlidingLimit
 from muttd.workers.rules_watch import RulesWatch
 from muttd.workers.status import Parts as StatusParts
 from muttd.workers.status import Rates, readiness, status
@@ -208,7 +208,7 @@ async def _forwarder(
         backoff_cap_s=moog.backoff_cap_s,
         claim_idle_s=settings.queue.claim_idle_s,
     )
-    limit = SlidingLimit(moog.rate_limit, period_s=moog.rate_period_s)
+    limit = LocalRateLimit(moog.rate_limit, period_s=moog.rate_period_s)
     return Forwarder(*neighbours, webhook, limit, policy, metrics)
 
 

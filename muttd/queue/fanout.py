@@ -89,6 +89,11 @@ class LocalFanout:
         for subscription in self._subscriptions:
             subscription.offer(batch)
 
+    def miss(self, count: int) -> None:
+        """Count events that no subscriber gets."""
+        for subscription in self._subscriptions:
+            subscription.missed += count
+
     @asynccontextmanager
     async def subscribe(self) -> AsyncIterator[Subscription]:
         """Receive everything from now on, until the block ends."""

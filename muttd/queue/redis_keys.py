@@ -1,7 +1,7 @@
 """Every key and channel of Redis that we use, and what is in it. Nothing else names one.
 
     {mutt}:ingest            stream   one entry per batch: payload (octets), n (items in it)
-    {mutt}:ingest:sizes      hash     entry id -> n, for each entry of the stream; total -> their sum
+    {mutt}:ingest:sizes      hash     entry id -> n, of each entry in the stream; total -> the sum
     {mutt}:alert             stream   the same for alerts
     {mutt}:alert:sizes       hash
     {mutt}:letters           hash     letter id -> dead letter, MessagePack
