@@ -64,7 +64,10 @@ class SyslogSettings:
         at_least=1,
     )
     max_connections: int = setting(
-        1000, "Most TCP peers at a time; one more is refused and counted.", at_least=1
+        1000,
+        "Most TCP peers at a time; one more is refused and counted.",
+        at_least=1,
+        at_most=1_000_000,
     )
     max_connections_per_peer: int = setting(
         100, "Most TCP connections at a time from one address, so that none takes all.", at_least=1
@@ -97,9 +100,13 @@ class HttpSettings:
         "Longest request body, after decompression too; a longer one is answered with 413.",
         unit="octets",
         at_least=1024,
+        at_most=1_073_741_824,
     )
     max_connections: int = setting(
-        1000, "Most HTTP connections at a time; one more is closed at once.", at_least=1
+        1000,
+        "Most HTTP connections at a time; one more is closed at once.",
+        at_least=1,
+        at_most=1_000_000,
     )
     request_timeout_s: float = setting(
         30.0, "A request must have arrived whole within this time.", unit="seconds", at_least=0.1
@@ -140,6 +147,7 @@ class IntakeSettings:
         "and UDP is dropped and counted.",
         unit="events",
         at_least=1000,
+        at_most=10_000_000,
     )
     wait_s: float = setting(
         5.0,
@@ -158,12 +166,14 @@ class QueueSettings:
         "Most events the queue holds; when full, senders are held back, nothing is shed.",
         unit="events",
         at_least=1000,
+        at_most=10_000_000_000,
     )
     claim_idle_s: float = setting(
         60.0,
         "What a consumer took and said nothing about for this long goes to another one.",
         unit="seconds",
         at_least=1,
+        at_most=86_400,
     )
 
 
@@ -172,7 +182,10 @@ class AlerterSettings:
     """Deciding by the rules."""
 
     max_retries: int = setting(
-        3, "An event on which the code itself failed this often becomes a dead letter.", at_least=1
+        3,
+        "An event on which the code itself failed this often becomes a dead letter.",
+        at_least=1,
+        at_most=1000,
     )
     batch_entries: int = setting(
         16, "Queue entries decided and recorded in one transaction.", at_least=1, at_most=1000
@@ -196,21 +209,27 @@ class MoogSettings:
         "An attempt without an answer after this time has failed.",
         unit="seconds",
         at_least=0.1,
+        at_most=3600,
     )
     rate_limit: int = setting(
-        50, "Most alerts sent in one rate period; the others wait.", unit="alerts", at_least=1
+        50,
+        "Most alerts sent in one rate period; the others wait.",
+        unit="alerts",
+        at_least=1,
+        at_most=1_000_000,
     )
     rate_period_s: float = setting(
-        1.0, "Length of the sliding rate period.", unit="seconds", at_least=0.01
+        1.0, "Length of the sliding rate period.", unit="seconds", at_least=0.01, at_most=86_400
     )
     backoff_base_s: float = setting(
         1.0,
         "Longest wait after the first failed attempt; it doubles with each one more.",
         unit="seconds",
         at_least=0.01,
+        at_most=3600,
     )
     backoff_cap_s: float = setting(
-        60.0, "Longest wait between two attempts.", unit="seconds", at_least=0.01
+        60.0, "Longest wait between two attempts.", unit="seconds", at_least=0.01, at_most=86_400
     )
 
 
@@ -229,6 +248,7 @@ class Settings:
         "How long SIGTERM lets the workers finish what the queue holds.",
         unit="seconds",
         at_least=0,
+        at_most=86_400,
     )
     udp_receive_buffer_octets: int = setting(
         16_777_216,

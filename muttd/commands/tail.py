@@ -58,9 +58,13 @@ def follow_events(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     def show(event: Mapping[str, Any]) -> None:
         nonlocal shown
         line = json.dumps(event) if args.json else event_line(event, palette)
-        sys.stdout.write(f"{line}\n")
-        # Line by line even into a pipe: what is followed live must not wait in a buffer.
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(f"{line}\n")
+            # Line by line even into a pipe: what is followed live must not wait in a buffer.
+            sys.stdout.flush()
+        except BrokenPipeError as exc:
+            # Our reader left, not our server: that is no reason to connect again.
+            raise _Enough from exc
         shown += 1
         if shown == args.count:
             raise _Enough
