@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import uuid4
 
 import pytest
+import redis
 import trio
+from servers.redis_server import needs_redis, shared_redis
 
 from muttd.queue.contract import Queue, Stream
+from muttd.queue.redis import open_redis_queue
+from muttd.queue.redis_keys import GROUP, RedisKeys, acl_rule
+from muttd.queue.redis_options import RedisLogin, RedisOptions
 from muttd.queue.spooled import open_spooled
 from muttd.queue.sqlite import open_queue
 from muttd.store.contract import Store
@@ -79,11 +87,47 @@ async def spooled_bench() -> AsyncIterator[Bench]:
 
 
 @asynccontextmanager
+async def redis_bench() -> AsyncIterator[Bench]:
+    """On a real Redis with a replica, as a user who may do what the documentation says."""
+    prefix = f"conformance-{uuid4().hex}"
+    server = await trio.to_thread.run_sync(shared_redis)
+    admin = server.client()
+    await trio.to_thread.run_sync(
+        admin.execute_command, "ACL", "SETUSER", prefix, "on", ">secret", *acl_rule(prefix).split()
+    )
+    options = RedisOptions.from_url(server.url(), login=RedisLogin(prefix, ("secret",)))
+    options = replace(options, prefix=prefix)
+    try:
+        async with open_redis_queue(options, limits=dict.fromkeys(Stream, LIMIT_ITEMS)) as queue:
+            yield Bench(queue, partial(trio.to_thread.run_sync, partial(age_redis, admin, prefix)))
+    finally:
+        admin.delete(*RedisKeys(prefix).all())
+        admin.acl_deluser(prefix)
+        admin.close()
+
+
+def age_redis(admin: redis.Redis, prefix: str, seconds: float) -> None:
+    for stream in map(RedisKeys(prefix).stream, Stream):
+        pending: Any = []
+        with suppress(redis.ResponseError):  # no group yet: nothing is pending
+            pending = admin.xpending_range(stream, GROUP, "-", "+", 1000)
+        for each in pending:
+            idle_ms = each["time_since_delivered"] + int(seconds * 1000)
+            entry_ids = [each["message_id"]]
+            # JUSTID leaves the delivery count alone.
+            admin.xclaim(stream, GROUP, each["consumer"], 0, entry_ids, idle=idle_ms, justid=True)
+
+
+@asynccontextmanager
 async def sqlite_store_bench() -> AsyncIterator[StoreBench]:
     with TemporaryDirectory() as directory:
         async with open_store(Path(directory) / "store.db") as store:
             yield StoreBench(store)
 
 
-BENCHES = [pytest.param(sqlite_bench, id="sqlite"), pytest.param(spooled_bench, id="spooled")]
+BENCHES = [
+    pytest.param(sqlite_bench, id="sqlite"),
+    pytest.param(spooled_bench, id="spooled"),
+    pytest.param(redis_bench, id="redis", marks=needs_redis),
+]
 STORE_BENCHES = [pytest.param(sqlite_store_bench, id="sqlite")]

@@ -1,4 +1,4 @@
-"""Certificates for tests, by openssl: an authority, a server on 127.0.0.1 and localhost, a client."""
+"""Certificates for tests, by openssl: an authority, a server on 127.0.0.1, a client."""
 
 from __future__ import annotations
 

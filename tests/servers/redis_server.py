@@ -17,6 +17,8 @@ Everything here blocks: call it in a thread where a nursery runs beside it.
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import shutil
 import signal
@@ -26,7 +28,6 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,7 @@ SETTINGS = {
     "appendonly": "no",
     "repl-diskless-sync-delay": "0",
     "repl-timeout": "10",
+    "repl-ping-replica-period": "1",
     "maxclients": "500",
 }
 # So that a test need not wait longer than this to see a failover begin.
@@ -221,8 +223,10 @@ class RedisServer(_Server):
         """How many replicas follow it and are in step."""
         with self.client() as client:
             said = client.info("replication")
+        # Offset 0: it has its first copy, and WAIT does not count it yet.
         return sum(
-            isinstance(value, dict) and value.get("state") == "online" for value in said.values()
+            isinstance(value, dict) and value.get("state") == "online" and value["offset"] > 0
+            for value in said.values()
         )
 
     def _config(self) -> list[tuple[str, str]]:
@@ -316,7 +320,7 @@ class SentinelSet:
         )
         for sentinel in self.sentinels:
             eventually(
-                partial(_seen_by, sentinel),
+                functools.partial(_seen_by, sentinel),
                 lambda seen: seen == (others, len(self.sentinels) - 1),
                 within_s=_FAILOVER_DEADLINE_S,
             )
@@ -377,6 +381,14 @@ def redis_server(setup: RedisSetup | None = None, *, replicas: int = 0) -> Itera
             stack.enter_context(_running(replica))
         eventually(primary.replica_count, lambda count: count == replicas)
         yield primary
+
+
+@functools.cache
+def shared_redis() -> RedisServer:
+    """One Redis with users and a replica for all tests of this run; each takes its own prefix."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(redis_server(RedisSetup(users=("nobody off",)), replicas=1))
 
 
 @contextmanager

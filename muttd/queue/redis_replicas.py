@@ -1,0 +1,113 @@
+"""Whether the replicas have a write: asked before anybody is told that it is safe.
+
+    INFO replication --> expected: most replicas in step during the last HOLD_S
+    write --> WAIT expected --> all of them: safe
+                            |-> enough, and the sentinels agree that nothing moves: safe
+                            `-> else: not confirmed; the caller keeps it and repeats it
+
+WAIT 1 alone is not enough. In a failover by hand the sentinels promote one replica while another
+still follows the old primary, and its answer would confirm a write that is about to be lost. So a
+replica that was in step and has fallen silent is a reason to ask the sentinels.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from muttd.errors import StoreUnavailable
+from muttd.queue.redis_link import RedisLink
+from muttd.queue.redis_session import Attempt, Session
+
+# A replica that was in step is waited for this long after it went: longer than a failover takes
+# between promoting it and telling the old primary.
+HOLD_S = 10.0
+_REFRESH_S = 1.0
+# Replicas report once a second.
+_MAX_LAG_S = 2
+
+
+class Replicas:
+    """The replicas of the primary. Its methods run in worker threads.
+
+    Args:
+        link: To the primary and the sentinels.
+    """
+
+    def __init__(self, link: RedisLink) -> None:
+        self._link = link
+        self._lock = threading.Lock()
+        self._run_id = ""
+        # (when, replicas in step), oldest first, none older than HOLD_S.
+        self._seen: list[tuple[float, int]] = []
+        # After a write that was not confirmed: look before the next one, so that repeating it
+        # against a primary that cannot confirm does not fill the stream with copies.
+        self._is_doubtful = False
+
+    def before_write(self, session: Session, attempt: Attempt) -> int:
+        """How many replicas confirm() has to wait for.
+
+        Raises:
+            StoreUnavailable: A write could not be confirmed now; it need not be tried.
+        """
+        if not self._link.options.wait_replicas:
+            return 0
+        in_step, expected = self._look(session)
+        if self._is_doubtful and not self._is_enough(in_step, expected, session, attempt):
+            raise self._unconfirmed(in_step, expected)
+        return expected
+
+    def confirm(self, session: Session, attempt: Attempt, *, expected: int) -> None:
+        """Wait until the replicas have what was written on this session.
+
+        Raises:
+            StoreUnavailable: They do not have it in time. It may be lost or not.
+        """
+        if not expected:
+            return
+        confirmed = int(session.client.wait(expected, int(self._link.options.wait_s * 1000)))
+        self._is_doubtful = not self._is_enough(confirmed, expected, session, attempt)
+        if self._is_doubtful:
+            # Perhaps another server is primary by now.
+            self._link.forget_primary()
+            raise self._unconfirmed(confirmed, expected)
+
+    def _is_enough(self, count: int, expected: int, session: Session, attempt: Attempt) -> bool:
+        if count >= expected:
+            return True
+        least = min(self._link.options.wait_replicas, expected)
+        return count >= least and self._link.is_steady(session.server, attempt)
+
+    def _unconfirmed(self, count: int, expected: int) -> StoreUnavailable:
+        return StoreUnavailable(
+            f"{self._link.options}: {count} of {expected} replicas confirm what is written"
+        )
+
+    def _look(self, session: Session) -> tuple[int, int]:
+        """Replicas in step now, or a moment ago; and the most of the last HOLD_S."""
+        now = time.monotonic()
+        with self._lock:
+            if session.run_id != self._run_id:
+                # Another server: what the one before had says nothing about it.
+                self._run_id, self._seen, self._is_doubtful = session.run_id, [], False
+            is_due = not self._seen or self._seen[-1][0] < now - _REFRESH_S or self._is_doubtful
+        in_step = _count_in_step(session) if is_due else None
+        with self._lock:
+            if in_step is not None:
+                self._seen = [each for each in self._seen if each[0] > now - HOLD_S]
+                self._seen.append((now, in_step))
+            counts = [count for _, count in self._seen]
+            return counts[-1], max(counts)
+
+
+def _count_in_step(session: Session) -> int:
+    # slave0 -> {ip, port, state, offset, lag}, slave1 -> ...
+    said = session.client.info("replication").values()
+    # Offset 0: it has its first copy, and has not reported yet.
+    return sum(
+        isinstance(each, dict)
+        and each.get("state") == "online"
+        and each["offset"] > 0
+        and each["lag"] <= _MAX_LAG_S
+        for each in said
+    )
