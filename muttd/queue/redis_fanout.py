@@ -2,18 +2,19 @@
 
     publish --> this daemon's viewers, at once
        |------> channel {mutt}:live --> the other daemons --> their viewers
-                [publisher, events lost before this message, [event...], [decided...]]
+                [publisher, events published before, [event...], [decided...]]
 
 A daemon follows the channel while it has viewers, and publishes while another one follows: with
 nobody watching nothing is encoded and nothing is sent. Publishing never waits; what does not fit
-is lost and counted, here and as missed for those who watch elsewhere.
+is lost and counted. Who watches elsewhere is told by the count of events before each message how
+many he missed, wherever they were lost.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import msgspec
 import trio
@@ -39,9 +40,13 @@ _log = logging.getLogger(__name__)
 
 class _Message(msgspec.Struct, frozen=True, array_like=True):
     publisher: str
-    lost: int
+    before: int
     received: list[Event]
     decided: list[Decided]
+
+    @property
+    def event_count(self) -> int:
+        return len(self.received) + len(self.decided)
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -77,9 +82,11 @@ class RedisFanout:
         self._is_following = False
         self._is_watched_elsewhere = False
         self._look_again = trio.Event()
-        # Events lost since the last message: the next one says so.
-        self._lost = 0
-        self._lost_total = Counter(
+        # Events published so far, lost ones included.
+        self._published = 0
+        # By publisher: how many of its events there were, as far as we know.
+        self._known: dict[str, int] = {}
+        self._lost = Counter(
             "muttd_fanout_lost_total",
             "Live events that other daemons' viewers did not get from this one.",
             registry=registry,
@@ -98,18 +105,13 @@ class RedisFanout:
             return
         message = _Message(
             self._instance_id,
-            self._lost,
+            self._published,
             list(batch.events) if isinstance(batch, Received) else [],
             list(batch.decided) if isinstance(batch, DecidedBatch) else [],
         )
-        if self._channel.send_nowait(_encoder.encode(message)):
-            self._lost = 0
-        else:
-            self._lose(len(message.received) + len(message.decided))
-
-    def _lose(self, count: int) -> None:
-        self._lost += count
-        self._lost_total.inc(count)
+        self._published += message.event_count
+        if not self._channel.send_nowait(_encoder.encode(message)):
+            self._lost.inc(message.event_count)
 
     @asynccontextmanager
     async def subscribe(self) -> AsyncIterator[Subscription]:
@@ -133,15 +135,14 @@ class RedisFanout:
 
     def _count_lost(self, messages: list[bytes]) -> None:
         for message in messages:
-            sent = _decoder.decode(message)
-            self._lose(len(sent.received) + len(sent.decided))
-            # Counted already, and not yet said.
-            self._lost += sent.lost
+            self._lost.inc(_decoder.decode(message).event_count)
 
     async def _follow(self) -> None:
         """Follow the channel while there are viewers."""
         while True:
             await self._has_viewers.wait()
+            # What nobody here watched is not missed.
+            self._known.clear()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._follow_until_alone, nursery.cancel_scope)
                 await self._channel.follow(self._receive, joined=self._tell_of_viewers)
@@ -163,15 +164,13 @@ class RedisFanout:
 
     async def _look_for_viewers(self) -> None:
         while True:
-            try:
+            # While Redis is away whoever watched is taken to go on: what he misses is counted.
+            with suppress(StoreUnavailable):
                 count = await self._channel.follower_count()
-            except StoreUnavailable:
-                # Nobody would get it.
-                count = 0
-            if not self._look_again.is_set():
-                self._is_watched_elsewhere = count > self._is_following
-                with trio.move_on_after(_LOOK_INTERVAL_S):
-                    await self._look_again.wait()
+                if not self._look_again.is_set():
+                    self._is_watched_elsewhere = count > self._is_following
+            with trio.move_on_after(_LOOK_INTERVAL_S):
+                await self._look_again.wait()
             self._look_again = trio.Event()
 
     def _receive(self, octets: bytes) -> None:
@@ -182,8 +181,11 @@ class RedisFanout:
             return
         if message.publisher == self._instance_id:
             return
-        if message.lost:
-            self._local.miss(message.lost)
+        # Fewer than we know of: it was started anew.
+        missed = message.before - self._known.get(message.publisher, message.before)
+        if missed > 0:
+            self._local.miss(missed)
+        self._known[message.publisher] = message.before + message.event_count
         if message.received:
             self._local.publish(Received(message.received))
         if message.decided:

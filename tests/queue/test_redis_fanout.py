@@ -106,6 +106,9 @@ async def test_what_the_outbox_cannot_hold_is_counted_here_and_missed_there(
     large = an_event("x" * redis_fanout.OUTBOX_OCTETS)
     async with there.fanout.subscribe() as subscription:
         await here.wait_watched(1)
+        event = an_event("first")
+        here.fanout.publish(Received([event]))
+        assert await next_batch(subscription) == Received([event])
         here.fanout.publish(Received([large, large]))
         here.fanout.publish(DecidedBatch([decided(large)]))
         assert here.lost == 3
@@ -126,6 +129,9 @@ async def test_while_redis_is_away_local_viewers_see_local_events(
             there.start(nursery)
             async with here.fanout.subscribe() as mine, there.fanout.subscribe() as theirs:
                 await here.wait_watched(2)
+                here.fanout.publish(Received([an_event("before")]))
+                await next_batch(mine)
+                await next_batch(theirs)
                 await trio.to_thread.run_sync(server.kill)
                 event = an_event("during")
                 here.fanout.publish(Received([event]))
@@ -144,6 +150,32 @@ async def test_while_redis_is_away_local_viewers_see_local_events(
                 await wait_until(arrives, within_s=15.0)
                 assert theirs.missed >= 1
                 nursery.cancel_scope.cancel()
+
+
+async def test_what_came_while_nobody_watched_here_is_not_missed(
+    here: Daemon, there: Daemon, link: RedisLink, nursery: trio.Nursery
+) -> None:
+    """And a publisher that was started anew counts from the beginning."""
+    third = Daemon(link, "third")
+    third.start(nursery)
+    async with third.fanout.subscribe() as always:
+        await here.wait_watched(1)
+        for name in ("first", "second"):
+            async with there.fanout.subscribe() as subscription:
+                await third.wait_watched(2)
+                here.fanout.publish(Received([an_event(name)]))
+                await next_batch(subscription)
+                await next_batch(always)
+                assert subscription.missed == 0
+            await third.wait_watched(1)
+            here.fanout.publish(Received([an_event("meanwhile")]))
+            await next_batch(always)
+        again = Daemon(link, "here")
+        again.start(nursery)
+        await again.wait_watched(1)
+        again.fanout.publish(Received([an_event("anew")]))
+        await next_batch(always)
+        assert always.missed == 0
 
 
 async def test_live_events_of_another_version_harm_nobody(
