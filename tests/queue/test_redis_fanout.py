@@ -25,6 +25,8 @@ class Daemon:
     """Publishes live events, and shows them."""
 
     def __init__(self, link: RedisLink, name: str) -> None:
+        self.link = link
+        self.channel = RedisKeys(link.options.prefix).live_channel
         self.registry = CollectorRegistry()
         self.bulletin = RedisBulletin(link, instance_id=name)
         self.fanout = RedisFanout(link, self.bulletin, instance_id=name, registry=self.registry)
@@ -34,8 +36,11 @@ class Daemon:
         nursery.start_soon(self.fanout.run)
 
     async def wait_watched(self, count: int) -> None:
+        """Wait until it publishes for so many, and so many daemons really follow."""
+
         async def is_so() -> bool:
-            return self.fanout.subscriber_count == count
+            counts = await self.link.call(lambda client: client.pubsub_numsub(self.channel))
+            return self.fanout.subscriber_count == count and counts[0][1] == count
 
         await wait_until(is_so, within_s=15.0)
 
