@@ -10,17 +10,20 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 import redis
 import trio
+from servers.postgres_server import DAEMON, database, needs_postgres, shared_postgres
 from servers.redis_server import needs_redis, shared_redis
 
+from muttd.event import utc_now
 from muttd.queue.contract import Queue, Stream
 from muttd.queue.redis import open_redis_queue
 from muttd.queue.redis_keys import GROUP, RedisKeys, acl_rule
@@ -28,6 +31,9 @@ from muttd.queue.redis_options import RedisLogin, RedisOptions
 from muttd.queue.spooled import open_spooled
 from muttd.queue.sqlite import open_queue
 from muttd.store.contract import Store
+from muttd.store.postgres import open_postgres_store
+from muttd.store.postgres_options import PostgresOptions
+from muttd.store.postgres_schema import known_migrations, migrate
 from muttd.store.sqlite import open_store
 
 # Small, so that a test can reach it.
@@ -125,9 +131,30 @@ async def sqlite_store_bench() -> AsyncIterator[StoreBench]:
             yield StoreBench(store)
 
 
+@cache
+def migrated_template() -> str:
+    """The name of a database that has the schema: copying it is faster than migrating."""
+    server, name = shared_postgres(), "migrated"
+    server.make_database(name)
+    with psycopg.connect(server.url(name, user=DAEMON), autocommit=True) as connection:
+        migrate(connection, known_migrations(), apply=True, now=utc_now())
+    return name
+
+
+@asynccontextmanager
+async def postgres_store_bench() -> AsyncIterator[StoreBench]:
+    template = await trio.to_thread.run_sync(migrated_template)
+    with database(shared_postgres(), template=template) as url:
+        async with open_postgres_store(PostgresOptions(url=url)) as store:
+            yield StoreBench(store)
+
+
 BENCHES = [
     pytest.param(sqlite_bench, id="sqlite"),
     pytest.param(spooled_bench, id="spooled"),
     pytest.param(redis_bench, id="redis", marks=needs_redis),
 ]
-STORE_BENCHES = [pytest.param(sqlite_store_bench, id="sqlite")]
+STORE_BENCHES = [
+    pytest.param(sqlite_store_bench, id="sqlite"),
+    pytest.param(postgres_store_bench, id="postgres", marks=needs_postgres),
+]

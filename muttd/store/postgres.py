@@ -1,0 +1,133 @@
+"""The store in PostgreSQL, for several daemons at once.
+
+    postgres_options      where it is                    postgres_rows       events as rows
+    postgres_connection   deadlines, errors              postgres_events     \
+    postgres_link         servers, lanes, transactions   postgres_alerts      > what is asked
+    postgres_schema       migrations                     postgres_rules ...  /
+    postgres_partitions   months and days                postgres_retention  what goes when
+
+Everything that is acknowledged was committed there; synchronous_commit and
+synchronous_standby_names of the server say how many machines have it by then.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from psycopg import errors
+
+from muttd.decision import Alert, AlertState, Decided
+from muttd.errors import StoreUnavailable
+from muttd.event import utc_now
+from muttd.migrations import Migration
+from muttd.store.postgres_alerts import PostgresAlerts, insert_alerts
+from muttd.store.postgres_changes import PostgresChanges
+from muttd.store.postgres_connection import Connection
+from muttd.store.postgres_events import PostgresEvents, insert_decided
+from muttd.store.postgres_hosts import PostgresHosts
+from muttd.store.postgres_link import PostgresLink, open_link
+from muttd.store.postgres_options import PostgresOptions
+from muttd.store.postgres_retention import PostgresRetention
+from muttd.store.postgres_rules import PostgresRules
+from muttd.store.postgres_schema import known_migrations, migrate
+
+# Longer than anybody looks at a page that does not come; short enough that a few such searches
+# do not keep the readers for ever.
+SEARCH_DEADLINE_S = 10.0
+# As often somebody else may have written the same events just then.
+_ATTEMPTS = 5
+
+_log = logging.getLogger(__name__)
+
+
+class PostgresStore(
+    PostgresEvents, PostgresAlerts, PostgresRules, PostgresHosts, PostgresChanges, PostgresRetention
+):
+    """Store, in PostgreSQL. Made by open_postgres_store."""
+
+    def __init__(self, link: PostgresLink, *, search_deadline_s: float) -> None:
+        super().__init__(link, search_deadline_s=search_deadline_s)
+
+    async def record(
+        self, decided: Sequence[Decided], alerts: Sequence[Alert], alert_state: AlertState
+    ) -> None:
+        """Write audit rows, history rows and alerts in one transaction."""
+
+        def work(connection: Connection, *, is_first: bool) -> None:
+            insert_decided(connection, decided, is_first=is_first)
+            insert_alerts(connection, alerts, alert_state)
+
+        for attempt in range(_ATTEMPTS):
+            try:
+                return await self._link.write(partial(work, is_first=attempt == 0))
+            except errors.UniqueViolation:
+                # The batch, or a part of it, is there already.
+                continue
+        raise StoreUnavailable("PostgreSQL: others write the same events again and again")
+
+    async def ping(self) -> None:
+        """Return when the database can take a write."""
+        await self._link.ping(
+            lambda connection: connection.execute("UPDATE liveness SET written_at = now()")
+        )
+
+
+@asynccontextmanager
+async def open_postgres_store(
+    options: PostgresOptions,
+    *,
+    sql_dir: Path | None = None,
+    search_deadline_s: float = SEARCH_DEADLINE_S,
+) -> AsyncIterator[PostgresStore]:
+    """Open the store.
+
+    PostgreSQL may be away: every call then raises StoreUnavailable, and the schema is looked at
+    when it is back, before its first use.
+
+    Args:
+        options: Where it is.
+        sql_dir: The migrations, when they are not where find_sql_dir() looks.
+        search_deadline_s: A search of events that takes longer is InvalidInput.
+
+    Raises:
+        StoreRefused: The schema is newer than this program, or we may not use it.
+    """
+    known = known_migrations(sql_dir)
+
+    def prepare(connection: Connection) -> None:
+        for each in migrate(connection, known, apply=options.auto_migrate, now=utc_now()):
+            _log.info("store: migration %s applied", each)
+
+    async with open_link(options, prepare, search_deadline_s=search_deadline_s) as link:
+        try:
+            await link.keep(lambda connection: None)
+        except StoreUnavailable as exc:
+            _log.error("store: PostgreSQL is away, events wait in the queue: %s", exc)
+        yield PostgresStore(link, search_deadline_s=search_deadline_s)
+
+
+async def migrate_postgres(
+    options: PostgresOptions, *, sql_dir: Path | None = None
+) -> list[Migration]:
+    """Bring the schema up to date, whatever the options say about it.
+
+    Returns:
+        What was applied.
+
+    Raises:
+        StoreUnavailable: PostgreSQL is away, or somebody else holds what is to be changed.
+        StoreRefused: The schema is newer than this program, or we may not change it.
+    """
+    known = known_migrations(sql_dir)
+    applied: list[Migration] = []
+
+    def prepare(connection: Connection) -> None:
+        applied.extend(migrate(connection, known, apply=True, now=utc_now()))
+
+    async with open_link(options, prepare, search_deadline_s=SEARCH_DEADLINE_S) as link:
+        await link.keep(lambda connection: None)
+    return applied

@@ -1,0 +1,232 @@
+"""Events in PostgreSQL: event_audit_log (matched) and event_history (unmatched).
+
+    record   look for what is there -- COPY the rest -- add to the counts      one transaction
+    search   count and page in one statement, so that one deadline holds for both
+
+Lists are in (received_at, event_id) order: the primary key, and the order of the partitions.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from muttd.decision import Decided
+from muttd.errors import InvalidInput
+from muttd.store.contract import EventQuery, Page, Window
+from muttd.store.periods import start_of
+from muttd.store.postgres_connection import Connection, ReadTooLong
+from muttd.store.postgres_link import PostgresLink
+from muttd.store.postgres_partitions import AUDIT, HISTORY, PARTITIONED
+from muttd.store.postgres_rows import (
+    AUDIT_COLUMNS,
+    DECIDED_COLUMNS,
+    HISTORY_COLUMNS,
+    UNDECIDED_COLUMNS,
+    audit_octets,
+    decided_of,
+    history_octets,
+    is_event_id,
+)
+from muttd.store.postgres_search import Where
+from muttd.store.search import (
+    decode_cursor,
+    encode_cursor,
+    not_a_cursor,
+    offset_of,
+    takes_too_long,
+)
+
+_PERIODS = {kind.table: kind.period for kind in PARTITIONED}
+_SELECTED = {AUDIT: DECIDED_COLUMNS, HISTORY: UNDECIDED_COLUMNS}
+
+# Transactions that add to the same row of row_counts wait for each other.
+_SLOTS = 32
+_ADD_TO_COUNTS = """
+    INSERT INTO row_counts (table_name, period, slot, row_count)
+    SELECT * FROM unnest(%s::text[], %s::timestamptz[], %s::smallint[], %s::bigint[])
+    ON CONFLICT (table_name, period, slot)
+    DO UPDATE SET row_count = row_counts.row_count + excluded.row_count
+"""
+_COPY = {
+    AUDIT: f"COPY {AUDIT} ({AUDIT_COLUMNS}) FROM STDIN (FORMAT BINARY)",
+    HISTORY: f"COPY {HISTORY} ({HISTORY_COLUMNS}) FROM STDIN (FORMAT BINARY)",
+}
+# The times keep this to the partitions and the part of their keys that the batch is about.
+_FIND = """
+    SELECT event_id::text FROM {table}
+    WHERE received_at BETWEEN %s AND %s AND event_id = ANY(%s::uuid[])
+"""
+_FIND_IN = {table: _FIND.format(table=table) for table in (AUDIT, HISTORY)}
+
+
+def insert_decided(connection: Connection, decided: Sequence[Decided], *, is_first: bool) -> None:
+    """Write audit rows and history rows; those that are there already stay as they are.
+
+    Args:
+        connection: In a transaction.
+        decided: What to write.
+        is_first: Whether the batch is new as far as anybody knows. Then only the other table is
+            looked into, because a row in the same one shows itself.
+
+    Raises:
+        psycopg.errors.UniqueViolation: It was not new, or another daemon writes the same events
+            just now.
+    """
+    fresh: dict[str, Decided] = {}
+    for each in decided:
+        fresh.setdefault(each.event.event_id, each)
+    matched = [each for each in fresh.values() if each.decision.matched]
+    unmatched = [each for each in fresh.values() if not each.decision.matched]
+    # An event that was unmatched when it was first recorded and comes again after a rule was
+    # changed stays what it was.
+    known = _known(connection, HISTORY, matched) | _known(connection, AUDIT, unmatched)
+    if not is_first or known:
+        known |= _known(connection, AUDIT, matched) | _known(connection, HISTORY, unmatched)
+    counts: Counter[tuple[str, datetime]] = Counter()
+    for table, rows, encode in (
+        (AUDIT, matched, audit_octets),
+        (HISTORY, unmatched, history_octets),
+    ):
+        new = [each for each in rows if each.event.event_id not in known]
+        if new:
+            with connection.cursor().copy(_COPY[table]) as copy:
+                copy.write(encode(new))
+            counts.update((table, start_of(_PERIODS[table], d.event.received_at)) for d in new)
+    if counts:
+        _add_to_counts(connection, counts)
+
+
+def _known(connection: Connection, table: str, decided: Sequence[Decided]) -> set[str]:
+    if not decided:
+        return set()
+    times = [each.event.received_at for each in decided]
+    ids = [each.event.event_id for each in decided]
+    rows = connection.execute(_FIND_IN[table], (min(times), max(times), ids))
+    return {row[0] for row in rows}
+
+
+def _add_to_counts(connection: Connection, counts: Counter[tuple[str, datetime]]) -> None:
+    slot = connection.info.backend_pid % _SLOTS
+    # Always in the same order, so that no two transactions wait for each other in a ring.
+    rows = [(table, start, slot, number) for (table, start), number in sorted(counts.items())]
+    connection.execute(_ADD_TO_COUNTS, [list(column) for column in zip(*rows, strict=True)])
+
+
+def _conditions(query: EventQuery, table: str) -> Where:
+    where = Where()
+    if query.start is not None:
+        where.add("received_at >= %s", query.start)
+    if query.end is not None:
+        where.add("received_at < %s", query.end)
+    if query.after_id is not None:
+        if not is_event_id(query.after_id):
+            raise InvalidInput([("after", "not the id of an event")])
+        where.add("event_id > %s", query.after_id)
+    where.host("hostname", query.hostname)
+    where.equal("severity", query.severity)
+    if query.max_severity is not None:
+        where.add("severity <= %s", min(query.max_severity, 7))
+    where.equal("transport", query.transport)
+    where.oid("trap_oid", query.trap_oid)
+    if table == AUDIT:
+        where.equal("rule_id", query.rule_id)
+        where.equal("team", query.team)
+    where.message_contains(query.q)
+    return where
+
+
+def _tables(query: EventQuery) -> list[str]:
+    only_matched = query.matched is True or query.rule_id is not None or query.team is not None
+    tables = [] if query.matched is False else [AUDIT]
+    return tables if only_matched else [*tables, HISTORY]
+
+
+def _count(table: str, where: Where) -> tuple[str, list[Any]]:
+    if where:
+        return f"(SELECT count(*) FROM {table} WHERE {where})", where.parameters
+    return "(SELECT coalesce(sum(row_count), 0) FROM row_counts WHERE table_name = %s)", [table]
+
+
+def _search(connection: Connection, query: EventQuery, window: Window) -> Page[Decided]:
+    offset = offset_of(window)
+    tables = _tables(query)
+    if not tables:
+        return Page([], 0, None)
+    counts = [_count(table, _conditions(query, table)) for table in tables]
+    parts, parameters = [], [value for _, values in counts for value in values]
+    for table in tables:
+        where = _conditions(query, table)
+        if window.cursor is not None:
+            where.add("(received_at, event_id) < (%s, %s)", *_last_shown(window.cursor))
+        parts.append(f"SELECT received_at, event_id, {_SELECTED[table]} FROM {table} WHERE {where}")
+        parameters += where.parameters
+    total = " + ".join(statement for statement, _ in counts)
+    rows = connection.execute(
+        f"SELECT total, page.* FROM (SELECT {total} AS total) AS counted LEFT JOIN"
+        f" ({' UNION ALL '.join(parts)} ORDER BY received_at DESC, event_id DESC"
+        " LIMIT %s OFFSET %s) AS page ON true ORDER BY received_at DESC, event_id DESC",
+        (*parameters, window.limit + 1, offset),
+        # Planned each time, with the values: how many rows match decides what is best.
+        prepare=False,
+    ).fetchall()
+    found = [row for row in rows if row[1] is not None]
+    shown = found[: window.limit]
+    return Page(
+        [decided_of(row[3:]) for row in shown],
+        int(rows[0][0]),
+        encode_cursor("events", shown[-1][1].isoformat(), str(shown[-1][2]))
+        if len(found) > window.limit
+        else None,
+    )
+
+
+def _last_shown(cursor: str) -> tuple[datetime, str]:
+    received_at, event_id = decode_cursor(cursor, "events", str, str)
+    try:
+        moment = datetime.fromisoformat(received_at)
+    except ValueError as exc:
+        raise not_a_cursor() from exc
+    if moment.tzinfo is None or not is_event_id(event_id):
+        raise not_a_cursor()
+    return moment, event_id
+
+
+def _get(connection: Connection, event_id: str) -> Decided | None:
+    for table in (AUDIT, HISTORY):
+        row = connection.execute(
+            f"SELECT {_SELECTED[table]} FROM {table} WHERE event_id = %s", (event_id,)
+        ).fetchone()
+        if row is not None:
+            return decided_of(row)
+    return None
+
+
+class PostgresEvents:
+    """The event part of the store in PostgreSQL."""
+
+    def __init__(self, link: PostgresLink, *, search_deadline_s: float) -> None:
+        self._link = link
+        self._search_deadline_s = search_deadline_s
+
+    async def search_events(self, query: EventQuery, window: Window) -> Page[Decided]:
+        """Events, newest receipt first.
+
+        Raises:
+            InvalidInput: The window is wrong, or the search took too long.
+        """
+        try:
+            return await self._link.search(
+                lambda connection: _search(connection, query, window),
+                deadline_s=self._search_deadline_s,
+            )
+        except ReadTooLong as exc:
+            raise takes_too_long() from exc
+
+    async def get_event(self, event_id: str) -> Decided | None:
+        """One event with its decision."""
+        if not is_event_id(event_id):
+            return None
+        return await self._link.read(lambda connection: _get(connection, event_id))
