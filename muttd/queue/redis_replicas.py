@@ -68,8 +68,6 @@ class Replicas:
         confirmed = int(session.client.wait(expected, int(self._link.options.wait_s * 1000)))
         self._is_doubtful = not self._is_enough(confirmed, expected, session, attempt)
         if self._is_doubtful:
-            # Perhaps another server is primary by now.
-            self._link.forget_primary()
             raise self._unconfirmed(confirmed, expected)
 
     def _is_enough(self, count: int, expected: int, session: Session, attempt: Attempt) -> bool:
@@ -79,6 +77,8 @@ class Replicas:
         return count >= least and self._link.is_steady(session.server, attempt)
 
     def _unconfirmed(self, count: int, expected: int) -> StoreUnavailable:
+        # Perhaps another server is primary by now.
+        self._link.forget_primary()
         return StoreUnavailable(
             f"{self._link.options}: {count} of {expected} replicas confirm what is written"
         )
