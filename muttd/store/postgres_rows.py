@@ -13,6 +13,7 @@ import re
 import struct
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from muttd.decision import Decided, Decision, Environment, Handling
@@ -40,6 +41,8 @@ _HISTORY_FIXED = struct.Struct(">h i q i 16s i h")
 _AUDIT_FIXED = struct.Struct(">h i q i 16s i q i q i h")
 _LENGTH = struct.Struct(">i")
 _NULL = _LENGTH.pack(-1)
+# RFC 1035, 2.3.4: host names have at most 255 octets.
+_MAX_CACHED = 255
 # timestamptz counts microseconds from here.
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -57,9 +60,10 @@ def history_octets(decided: Iterable[Decided]) -> bytes:
     parts = [_HEAD]
     for each in decided:
         event = each.event
-        received, octets = (event.received_at - _EPOCH) // _MICROSECOND, _id_octets(event.event_id)
+        octets = _id_octets(event.event_id)
+        received = (event.received_at - _EPOCH) // _MICROSECOND
         parts.append(_HISTORY_FIXED.pack(10, 8, received, 16, octets, 2, event.severity))
-        _add_searched(parts, each)
+        parts += _searched(each)
     parts.append(_TAIL)
     return b"".join(parts)
 
@@ -69,12 +73,12 @@ def audit_octets(decided: Iterable[Decided]) -> bytes:
     parts = [_HEAD]
     for each in decided:
         event, decision = each.event, each.decision
-        received, octets = (event.received_at - _EPOCH) // _MICROSECOND, _id_octets(event.event_id)
+        octets = _id_octets(event.event_id)
+        received = (event.received_at - _EPOCH) // _MICROSECOND
         rule = (8, decision.rule_id, 8, decision.rule_revision)
         parts.append(_AUDIT_FIXED.pack(15, 8, received, 16, octets, *rule, 2, event.severity))
-        _add_searched(parts, each)
-        for text in (decision.rule_name, decision.handling, decision.team):
-            _add_text(parts, text)
+        parts += _searched(each)
+        parts += (_text(decision.rule_name), _text(decision.handling), _text(decision.team))
     parts.append(_TAIL)
     return b"".join(parts)
 
@@ -87,25 +91,34 @@ def _id_octets(event_id: str) -> bytes:
     return octets
 
 
-def _add_searched(parts: list[bytes], decided: Decided) -> None:
+def _searched(decided: Decided) -> tuple[bytes, ...]:
     event = decided.event
-    _add_text(parts, event.hostname.lower())
-    _add_text(parts, event.transport)
-    _add_text(parts, event.trap_oid)
-    _add_text(parts, decided.decision.environment)
     message = clean_text(event.message)
-    _add_text(parts, message)
-    _add_text(parts, None if message.isascii() else message.casefold())
-    octets = encode_events([event])
-    parts += (_LENGTH.pack(len(octets)), octets)
+    folded = _NULL if message.isascii() else _field(message.casefold().encode())
+    return (
+        _name(event.hostname.lower()),
+        _text(event.transport),
+        _NULL if event.trap_oid is None else _name(event.trap_oid),
+        _text(decided.decision.environment),
+        _field(message.encode()),
+        folded,
+        _field(encode_events([event])),
+    )
 
 
-def _add_text(parts: list[bytes], text: str | None) -> None:
-    if text is None:
-        parts.append(_NULL)
-    else:
-        octets = clean_text(text).encode()
-        parts += (_LENGTH.pack(len(octets)), octets)
+def _field(octets: bytes) -> bytes:
+    return _LENGTH.pack(len(octets)) + octets
+
+
+def _name(text: str) -> bytes:
+    # A sender chose it: a cache of giants would be a way to fill our memory.
+    return _text(text) if len(text) <= _MAX_CACHED else _text.__wrapped__(text)
+
+
+# The same hosts, rules and teams come again and again.
+@lru_cache(maxsize=8192)
+def _text(text: str | None) -> bytes:
+    return _NULL if text is None else _field(clean_text(text).encode())
 
 
 def decided_of(row: Sequence[Any]) -> Decided:

@@ -134,6 +134,12 @@ class PostgresServer:
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """Of the first process; the others are its children."""
+        assert self._process is not None
+        return self._process.pid
+
     def initdb(self) -> None:
         """Make an empty cluster whose only user may do everything, without a password."""
         options = ["-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
