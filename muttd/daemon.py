@@ -17,6 +17,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 
 import trio
 
@@ -31,16 +32,15 @@ from muttd.wiring import (
     Bound,
     Intakes,
     Parts,
-    api_keys,
     bind_all,
     open_parts,
     start_intake,
-    start_web,
     status_parts,
 )
+from muttd.wiring_web import api_keys, start_web
 from muttd.workers.retention import run_retention
 from muttd.workers.status import Parts as StatusParts
-from muttd.workers.status import status
+from muttd.workers.status import describe, status
 
 EX_OK = 0
 EX_SOFTWARE = 70
@@ -107,6 +107,10 @@ class _Daemon:
                     keys = api_keys(self._settings, self._key_files)
                     start_web(watch, self._settings, parts, scene, keys, bound.of("http"))
                     watch.start_soon(parts.rates.run)
+                    parts.backends.start(watch)
+                    for probe in parts.probes.values():
+                        watch.start_soon(probe.run)
+                    watch.start_soon(parts.peers.run, partial(describe, scene))
                     await self._run_workers(parts, bound, scene, signals)
                     watch.cancel_scope.cancel()
                 # The counters end with the process; these lines are what remains of them.
@@ -132,8 +136,7 @@ class _Daemon:
             workers.start_soon(parts.alerter.run)
             if parts.forwarder is not None:
                 workers.start_soon(parts.forwarder.run)
-            workers.start_soon(run_retention, parts.store, self._retention())
-            await parts.rules.wait_loaded()
+            workers.start_soon(run_retention, parts.backends.store, self._retention())
             async with trio.open_nursery() as intake:
                 listeners = start_intake(intake, self._settings, parts, bound)
                 self._announce(bound)
@@ -186,20 +189,29 @@ class _Daemon:
         """Let the workers finish what came in, as long as they get on with it."""
         await listeners.drain()
         await parts.intake.wait_empty()
-        while not parts.alerter.is_held_up and await self._is_busy(parts):  # noqa: ASYNC110 -- a backend's depth has no trio.Event
+        while await self._is_busy(parts):  # noqa: ASYNC110 -- a backend's depth has no trio.Event
             await trio.sleep(_DRAIN_CHECK_S)
         parts.alerter.stop()
         if parts.forwarder is not None:
             parts.forwarder.stop()
             await parts.forwarder.wait_stopped()
-        await parts.alerter.wait_stopped()
+        # Without rules it has not begun.
+        if parts.rules.is_loaded:
+            await parts.alerter.wait_stopped()
 
     async def _is_busy(self, parts: Parts) -> bool:
         """Whether waiting longer is of use: events to decide, alerts that the webhook takes."""
+        spool = parts.backends.spool_state()
+        if spool is not None and spool.items:
+            # While the queue is away they are safe on the disk, and wait for the next start.
+            return spool.error is None
+        if parts.peers.has_company or parts.alerter.is_held_up or not parts.rules.is_loaded:
+            # The others go on with what the queue holds, and it may never be empty; or nobody can.
+            return False
         try:
-            if (await parts.queue.depth(Stream.INGEST)).items:
+            if (await parts.backends.queue.depth(Stream.INGEST)).items:
                 return True
-            alerts = (await parts.queue.depth(Stream.ALERT)).items
+            alerts = (await parts.backends.queue.depth(Stream.ALERT)).items
         except StoreUnavailable:
             return False
         forwarder = parts.forwarder

@@ -10,7 +10,6 @@ import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import trio
@@ -22,40 +21,27 @@ from muttd.decision import AlertState
 from muttd.errors import ConfigError
 from muttd.event import EventIds, utc_now
 from muttd.listeners.bind import BoundSocket, bind, bind_mistake
-from muttd.listeners.http import serve_http
-from muttd.listeners.http_options import HttpLimits, HttpMetrics, HttpOptions
 from muttd.listeners.snmp_trap import Communities, SnmpTraps, TrapEvents
 from muttd.listeners.syslog_event import SyslogEvents
 from muttd.listeners.syslog_tcp import SyslogTcp, TcpLimits
 from muttd.listeners.syslog_udp import SyslogUdp
 from muttd.listeners.udp import UdpSocket
 from muttd.protocol.mib import TABLE_FILE_NAME, Mib
-from muttd.queue.contract import Queue, Stream
-from muttd.queue.counters import LocalRateLimit
-from muttd.queue.fanout import LocalFanout
-from muttd.queue.sqlite import open_queue
+from muttd.queue.bulletin import Topic
 from muttd.settings import Settings
 from muttd.settings_values import Address
-from muttd.state_dir import KeyFile
-from muttd.store.contract import Store
-from muttd.store.sqlite import open_store
-from muttd.web.app import create_app
-from muttd.web.auth import ApiKey, KeyRing, Role, Sessions
-from muttd.web.envelope import SERVER_HEADERS
-from muttd.web.live import LIVE_PATH, LiveHub
-from muttd.web.services import Services
+from muttd.state_dir import instance_id
+from muttd.wiring_backends import Backends, open_backends
 from muttd.workers.alerter import Alerter, AlerterMetrics, AlerterPolicy, Neighbours
 from muttd.workers.forwarder import Forwarder, ForwarderMetrics, ForwarderPolicy
 from muttd.workers.intake import Intake
 from muttd.workers.kernel_drops import DropGauge, KernelDrops
+from muttd.workers.peers import Peers
+from muttd.workers.probe import Probe
 from muttd.workers.rules_watch import RulesWatch
 from muttd.workers.status import Parts as StatusParts
-from muttd.workers.status import Rates, readiness, status
-from muttd.workers.webhook import WebhookSettings, open_webhook
-
-# The alert stream is filled by the alerter alone, which is never refused: what was accepted is
-# not shed. The number bounds nothing but a replay by hand.
-_ALERT_LIMIT = 10_000_000
+from muttd.workers.status import Rates
+from muttd.workers.webhook import Webhook, WebhookSettings, open_webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +98,10 @@ class Parts:
     registry: CollectorRegistry
     accounts: Accounts
     rates: Rates
-    queue: Queue
-    store: Store
-    fanout: LocalFanout
+    instance_id: str
+    backends: Backends
+    probes: dict[str, Probe]
+    peers: Peers
     event_ids: EventIds
     intake: Intake
     rules: RulesWatch
@@ -136,25 +123,27 @@ async def open_parts(
         StoreRefused: A file is no database of ours, or another daemon has it.
     """
     async with AsyncExitStack() as stack:
-        limits = {Stream.INGEST: settings.queue.max_events, Stream.ALERT: _ALERT_LIMIT}
-        queue = await stack.enter_async_context(
-            open_queue(settings.state_dir / "queue.db", limits=limits)
-        )
-        store = await stack.enter_async_context(open_store(settings.state_dir / "store.db"))
         registry = _registry()
+        own_id = instance_id(settings.state_dir)
+        # Stable over restarts, so that what was pending is ours again; and never another's, even
+        # where a state directory was copied to another host.
+        consumer = f"{settings.daemon_name}.{own_id}"
+        backends = await stack.enter_async_context(open_backends(settings, registry, own_id))
+        queue, store, fanout = backends.queue, backends.store, backends.fanout
         accounts = Accounts(registry)
-        fanout = LocalFanout()
         event_ids = EventIds()
         rules = RulesWatch(
             store,
             check_interval_s=settings.rules_check_interval_s,
             snapshot=settings.state_dir / "rules.snapshot",
         )
-        forwarder = await _forwarder(settings, stack, (queue, store), registry, moog_key)
+        backends.bulletin.listen(Topic.RULES, rules.poke)
+        webhook = await _webhook(settings, stack, moog_key)
+        forwarder = _forwarder(settings, backends, webhook, registry, consumer)
         alerter = Alerter(
             Neighbours(queue=queue, store=store, fanout=fanout, rules=rules),
             AlerterPolicy(
-                consumer=settings.daemon_name,
+                consumer=consumer,
                 batch_entries=settings.alerter.batch_entries,
                 max_retries=settings.alerter.max_retries,
                 claim_idle_s=settings.queue.claim_idle_s,
@@ -168,9 +157,10 @@ async def open_parts(
             registry=registry,
             accounts=accounts,
             rates=Rates(accounts),
-            queue=queue,
-            store=store,
-            fanout=fanout,
+            instance_id=own_id,
+            backends=backends,
+            probes={"queue": Probe(queue.ping), "store": Probe(store.ping)},
+            peers=Peers(backends.board),
             event_ids=event_ids,
             intake=Intake(queue, fanout, accounts, buffer_events=settings.intake.buffer_events),
             rules=rules,
@@ -179,37 +169,44 @@ async def open_parts(
         )
 
 
-async def _forwarder(
-    settings: Settings,
-    stack: AsyncExitStack,
-    neighbours: tuple[Queue, Store],
-    registry: CollectorRegistry,
-    moog_key: Callable[[], str | None],
-) -> Forwarder | None:
+async def _webhook(
+    settings: Settings, stack: AsyncExitStack, key: Callable[[], str | None]
+) -> Webhook | None:
     moog = settings.moog
-    # Registered in any case: a dashboard must find the series at zero.
-    metrics = ForwarderMetrics(registry)
     if moog.webhook_url is None:
         return None
-    webhook = await stack.enter_async_context(
+    return await stack.enter_async_context(
         open_webhook(
             WebhookSettings(
                 url=moog.webhook_url,
                 auth_header=moog.auth_header,
-                key=moog_key,
+                key=key,
                 timeout_s=moog.timeout_s,
                 daemon_name=settings.daemon_name,
             )
         )
     )
+
+
+def _forwarder(
+    settings: Settings,
+    backends: Backends,
+    webhook: Webhook | None,
+    registry: CollectorRegistry,
+    consumer: str,
+) -> Forwarder | None:
+    # Registered in any case: a dashboard must find the series at zero.
+    metrics = ForwarderMetrics(registry)
+    if webhook is None:
+        return None
     policy = ForwarderPolicy(
-        consumer=settings.daemon_name,
-        backoff_base_s=moog.backoff_base_s,
-        backoff_cap_s=moog.backoff_cap_s,
+        consumer=consumer,
+        backoff_base_s=settings.moog.backoff_base_s,
+        backoff_cap_s=settings.moog.backoff_cap_s,
         claim_idle_s=settings.queue.claim_idle_s,
     )
-    limit = LocalRateLimit(moog.rate_limit, period_s=moog.rate_period_s)
-    return Forwarder(*neighbours, webhook, limit, policy, metrics)
+    limit = backends.rate_limit
+    return Forwarder(backends.queue, backends.store, webhook, limit, policy, metrics)
 
 
 def _registry() -> CollectorRegistry:
@@ -283,7 +280,7 @@ def start_intake(nursery: trio.Nursery, settings: Settings, parts: Parts, bound:
             max_connections_per_peer=settings.syslog.max_connections_per_peer,
         )
         syslog_tcp = SyslogTcp(events, parts.intake, parts.accounts, limits)
-        nursery.start_soon(trio.serve_listeners, syslog_tcp.serve_connection, _listeners(tcp))
+        nursery.start_soon(trio.serve_listeners, syslog_tcp.serve_connection, stream_listeners(tcp))
     return Intakes([sock for each in sockets.values() for sock in each], listeners, kernel_drops)
 
 
@@ -291,7 +288,8 @@ def _read_mib() -> Mib:
     return Mib.from_octets(Path(protocol.__file__).with_name(TABLE_FILE_NAME).read_bytes())
 
 
-def _listeners(sockets: Sequence[socket.socket]) -> list[trio.SocketListener]:
+def stream_listeners(sockets: Sequence[socket.socket]) -> list[trio.SocketListener]:
+    """Bound stream sockets as Trio serves them."""
     return [trio.SocketListener(trio.socket.from_stdlib_socket(sock)) for sock in sockets]
 
 
@@ -301,83 +299,19 @@ def status_parts(
     """What the status document is about."""
     return StatusParts(
         daemon_name=settings.daemon_name,
+        instance_id=parts.instance_id,
         started_at=utc_now(),
         addresses=bound.addresses,
         accounts=parts.accounts,
         rates=parts.rates,
-        queue=parts.queue,
+        queue=parts.backends.queue,
         queue_limit=settings.queue.max_events,
-        store=parts.store,
+        probes=parts.probes,
         intake=parts.intake,
         alerter=parts.alerter,
         forwarder=parts.forwarder,
         rules=parts.rules,
+        spool=parts.backends.spool_state,
+        peers=parts.peers,
         is_draining=is_draining,
     )
-
-
-def api_keys(settings: Settings, key_files: Sequence[KeyFile]) -> list[ApiKey]:
-    """The keys that are valid: configured ones, or those of the state directory."""
-    roles = {"admin": Role.ADMIN, "ingest": Role.INGEST}
-    configured = {"admin": settings.keys.admin, "ingest": settings.keys.ingest}
-    keys = [
-        ApiKey(name, roles[name], secret.reveal())
-        for name, secrets in configured.items()
-        for secret in secrets
-    ]
-    keys += [ApiKey(key.path.stem, roles[key.path.stem], key.secret) for key in key_files]
-    return keys
-
-
-def start_web(
-    nursery: trio.Nursery,
-    settings: Settings,
-    parts: Parts,
-    scene: StatusParts,
-    keys: Sequence[ApiKey],
-    sockets: Sequence[socket.socket],
-) -> None:
-    """Start the page, the API and the live feed."""
-    account = parts.accounts["http"]
-
-    def count_received(items: int, rejected: int) -> None:
-        account.received += items
-        account.refused["invalid"] += rejected
-
-    services = Services(
-        store=parts.store,
-        queue=parts.queue,
-        fanout=parts.fanout,
-        sink=parts.intake,
-        event_ids=parts.event_ids,
-        keys=KeyRing(keys),
-        registry=parts.registry,
-        readiness=partial(readiness, scene),
-        status=partial(status, scene),
-        rules_changed=parts.rules.poke,
-        is_accepting=lambda: not scene.is_draining(),
-        count_received=count_received,
-        queue_limit=settings.queue.max_events,
-        ingest_wait_s=settings.intake.wait_s,
-        max_body_octets=settings.http_server.max_body_octets,
-        secure_cookies=False,
-    )
-    sessions = Sessions()
-    hub = LiveHub(services, sessions)
-    nursery.start_soon(hub.serve_hub)
-    server = settings.http_server
-    options = HttpOptions(
-        limits=HttpLimits(
-            max_body_octets=server.max_body_octets,
-            max_connections=server.max_connections,
-            request_timeout_s=server.request_timeout_s,
-            idle_timeout_s=server.idle_timeout_s,
-            send_timeout_s=server.send_timeout_s,
-        ),
-        metrics=HttpMetrics.register(parts.registry),
-        websockets={LIVE_PATH: hub.serve_viewer},
-        error_headers=SERVER_HEADERS,
-    )
-    app = create_app(services, sessions)
-    if sockets:
-        nursery.start_soon(serve_http, _listeners(sockets), app, options)

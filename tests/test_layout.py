@@ -59,7 +59,7 @@ MAY_IMPORT = {
     "__main__": {"cli"},
 }
 # They put the parts together, and nothing else does.
-WIRING = {"daemon", "wiring"}
+WIRING = {"daemon", "wiring", "wiring_backends", "wiring_web"}
 # The one command that starts it.
 MAY_IMPORT_DAEMON = {"commands.run"}
 
@@ -71,6 +71,8 @@ TESTED_BY = {
     "__main__": "commands/test_run.py starts it",
     "daemon": _WHOLE,
     "wiring": _WHOLE,
+    "wiring_backends": _WHOLE,
+    "wiring_web": _WHOLE,
     "notify": _WHOLE,
     "state_dir": _WHOLE,
     "listeners.bind": _WHOLE,

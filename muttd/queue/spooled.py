@@ -209,6 +209,7 @@ class SpooledQueue:
             part = entries[: _part_length(entries)]
             batches = [Batch(entry.payload, entry.item_count) for entry in part]
             await self._remote.append(Stream.INGEST, batches)
+            self._error = None
             await self._spool.ack(Stream.INGEST, [entry.entry_id for entry in part])
             item_count = sum(entry.item_count for entry in part)
             self._count(-item_count, -sum(len(entry.payload) for entry in part))
@@ -249,6 +250,7 @@ class SpooledQueue:
 
     async def depth(self, stream: Stream) -> Depth:
         """What the remote queue holds; the spool's part is in `state`."""
+        self._check_away()
         return await self._remote.depth(stream)
 
     async def dead_letters(
@@ -271,7 +273,14 @@ class SpooledQueue:
 
     async def ping(self) -> None:
         """Return when the remote queue can take a write."""
+        self._check_away()
         await self._remote.ping()
+
+    def _check_away(self) -> None:
+        # The drain asks it every few seconds. Who only wants to know need not wait for the
+        # timeout of a queue that hangs.
+        if self._error is not None:
+            raise StoreUnavailable(self._error)
 
 
 def _part_length(entries: Sequence[Entry]) -> int:

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
@@ -57,6 +58,10 @@ class AlerterPolicy:
     claim_idle_s: float
     keep_history: bool
     alert_state: AlertState
+
+
+class _GivenUp(StoreError):
+    """A neighbour is away and we are to stop: what is in hand stays in the queue."""
 
 
 class AlerterMetrics:
@@ -115,6 +120,9 @@ class Alerter:
             max_retries=policy.max_retries, origin=policy.consumer, event_ids=event_ids
         )
         self._failures = 0
+        # When the oldest entry in hand was appended, and how late the last ones were done.
+        self._oldest_at: datetime | None = None
+        self._lag_s = 0.0
         self._is_stopping = False
         self._stopped = trio.Event()
         self._tally = dict.fromkeys(metrics.by_name, 0)
@@ -122,6 +130,11 @@ class Alerter:
     async def run(self) -> None:
         """Work until stopped or cancelled."""
         await self._rules.wait_loaded()
+        with suppress(_GivenUp):
+            await self._work_until_stopped()
+        self._stopped.set()
+
+    async def _work_until_stopped(self) -> None:
         next_claim = trio.current_time()
         while not self._is_stopping:
             try:
@@ -145,8 +158,12 @@ class Alerter:
                 await self._wait_retry(exc)
                 continue
             if entries:
+                self._oldest_at = entries[0].appended_at
                 await self.work(entries)
-        self._stopped.set()
+                self._lag_s = self.lag_s
+                self._oldest_at = None
+            else:
+                self._lag_s = 0.0
 
     async def wait_stopped(self) -> None:
         """Wait until run() is over."""
@@ -178,12 +195,22 @@ class Alerter:
         return dict(self._tally)
 
     @property
+    def lag_s(self) -> float:
+        """Seconds from the queueing of what is in hand, or was last, to its decision."""
+        if self._oldest_at is None:
+            return self._lag_s
+        return max(0.0, (utc_now() - self._oldest_at).total_seconds())
+
+    @property
     def is_held_up(self) -> bool:
         """Whether a neighbour is away and the alerter waits for it."""
         return self._failures > 0
 
     def stop(self) -> None:
-        """Finish the round under way and return from run(); what is left stays in the queue."""
+        """Finish the round under way and return from run(); what is left stays in the queue.
+
+        So does the round under way when a neighbour is away.
+        """
         self._is_stopping = True
 
     def _count(self, outcome: Round, alert_count: int) -> None:
@@ -243,6 +270,8 @@ class Alerter:
                     self._failures = 0
                 return done
             except StoreUnavailable as exc:
+                if self._is_stopping:
+                    raise _GivenUp from exc
                 await self._wait_retry(exc)
             with suppress(StoreUnavailable):
                 await self._queue.touch(Stream.INGEST, self._policy.consumer, held)

@@ -31,6 +31,7 @@ from muttd.errors import (
     DeliverLater,
     DeliveryError,
     DestinationHeld,
+    StoreError,
     StoreUnavailable,
     Undeliverable,
 )
@@ -78,6 +79,10 @@ class ForwarderPolicy:
     backoff_base_s: float
     backoff_cap_s: float
     claim_idle_s: float
+
+
+class _GivenUp(StoreError):
+    """A neighbour is away and we are to stop: what is in hand stays in the queue."""
 
 
 class ForwarderMetrics:
@@ -163,7 +168,10 @@ class Forwarder:
         self._tally[name] += 1
 
     def stop(self) -> None:
-        """Finish the attempt under way and return from run(); what is left stays in the queue."""
+        """Finish the attempt under way and return from run(); what is left stays in the queue.
+
+        While a neighbour is away the attempt is not written down, and is made again.
+        """
         self._stopping.set()
         self._poked.set()
 
@@ -175,14 +183,18 @@ class Forwarder:
         """Deliver until stopped or cancelled."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._keep_entries)
-            while not self._stopping.is_set():
-                if self._waiting:
-                    await self._step()
-                else:
-                    self.state = "idle" if self.state == "delivering" else self.state
-                    await self._fetch(wait_s=_WAIT_S)
+            with suppress(_GivenUp):
+                await self._deliver_until_stopped()
             nursery.cancel_scope.cancel()
         self._stopped.set()
+
+    async def _deliver_until_stopped(self) -> None:
+        while not self._stopping.is_set():
+            if self._waiting:
+                await self._step()
+            else:
+                self.state = "idle" if self.state == "delivering" else self.state
+                await self._fetch(wait_s=_WAIT_S)
 
     async def wait_stopped(self) -> None:
         """Wait until run() is over."""
@@ -354,6 +366,8 @@ class Forwarder:
             try:
                 return await step()
             except StoreUnavailable as exc:
+                if self._stopping.is_set():
+                    raise _GivenUp from exc
                 failures += 1
                 if failures == 1:
                     _log.error("forwarder: waits, nothing is lost: %s", exc)

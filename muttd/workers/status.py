@@ -6,7 +6,7 @@ what came in, what the rules did with it, did the alert go out, what did we lose
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,16 +18,19 @@ from muttd.accounts import Accounts
 from muttd.errors import StoreUnavailable
 from muttd.event import iso_utc, utc_now
 from muttd.queue.contract import Queue, Stream
-from muttd.store.contract import Store
+from muttd.queue.spooled import SpoolState
 from muttd.workers.alerter import Alerter
 from muttd.workers.forwarder import Forwarder
 from muttd.workers.intake import Intake
+from muttd.workers.peers import Peers
+from muttd.workers.probe import Probe
 from muttd.workers.rules_watch import RulesWatch
 
 _SAMPLE_INTERVAL_S = 5.0
 _HOUR_S = 3600.0
-# A dependency that does not answer for this long is down for whoever asks.
-_PING_TIMEOUT_S = 2.0
+# The dependencies say why.
+_UNKNOWN_DEPTH: Mapping[str, Any] = {"items": None, "pending_items": None, "oldest_age_s": None}
+_TOTALS = ("received", "queued", "refused", "dropped", "kernel_dropped", "malformed")
 
 
 class Rates:
@@ -62,42 +65,47 @@ class Parts:
     Attributes:
         addresses: (listener, address) of every bound socket.
         forwarder: None when no destination is configured.
+        probes: Of the queue and the store.
+        spool: What waits on disk for the queue; None without a spool.
         is_draining: Whether SIGTERM came.
     """
 
     daemon_name: str
+    instance_id: str
     started_at: datetime
     addresses: Sequence[tuple[str, str]]
     accounts: Accounts
     rates: Rates
     queue: Queue
     queue_limit: int
-    store: Store
+    probes: Mapping[str, Probe]
     intake: Intake
     alerter: Alerter
     forwarder: Forwarder | None
     rules: RulesWatch
+    spool: Callable[[], SpoolState | None]
+    peers: Peers
     is_draining: Callable[[], bool]
 
 
-async def _answer(ping: Callable[[], Awaitable[None]]) -> dict[str, Any]:
-    error: str | None = "no answer in time"
-    with trio.move_on_after(_PING_TIMEOUT_S):
-        try:
-            await ping()
-        except StoreUnavailable as exc:
-            error = str(exc)
-        else:
-            error = None
-    return {"ok": error is None, "error": error}
+def _unloaded(rules: RulesWatch) -> str | None:
+    return None if rules.is_loaded else rules.warning
 
 
 async def readiness(parts: Parts) -> dict[str, dict[str, Any]]:
     """Each dependency by name, and whether intake goes on."""
     stuck = parts.intake.last_error
+    answers: dict[str, dict[str, Any]] = {}
+
+    async def ask(name: str, probe: Probe) -> None:
+        answers[name] = await probe.ask()
+
+    async with trio.open_nursery() as nursery:
+        for name, probe in parts.probes.items():
+            nursery.start_soon(ask, name, probe)
     return {
-        "queue": await _answer(parts.queue.ping),
-        "store": await _answer(parts.store.ping),
+        **{name: answers[name] for name in parts.probes},
+        "rules": {"ok": parts.rules.is_loaded, "error": _unloaded(parts.rules)},
         "intake": {
             "ok": stuck is None and not parts.is_draining(),
             "error": "draining" if parts.is_draining() else (str(stuck) if stuck else None),
@@ -109,14 +117,18 @@ async def status(parts: Parts) -> dict[str, Any]:
     """The status document."""
     now = utc_now()
     dependencies = await readiness(parts)
+    warnings = _warnings(parts, dependencies)
     queue = {
         stream.value: await _depth(parts.queue, stream, now)
+        if dependencies["queue"]["ok"]
+        else _UNKNOWN_DEPTH
         for stream in (Stream.INGEST, Stream.ALERT)
     }
     rules = parts.rules
     return {
         "daemon": {
             "name": parts.daemon_name,
+            "instance_id": parts.instance_id,
             "version": __version__,
             "started_at": iso_utc(parts.started_at),
             "uptime_s": round((now - parts.started_at).total_seconds(), 1),
@@ -130,6 +142,7 @@ async def status(parts: Parts) -> dict[str, Any]:
         },
         "intake": {"waiting_events": parts.intake.waiting_events},
         "queue": {"limit": parts.queue_limit, **queue},
+        "spool": _spool(parts.spool()),
         "rules": {
             "revision": rules.revision,
             "active": rules.active_count,
@@ -138,7 +151,63 @@ async def status(parts: Parts) -> dict[str, Any]:
         "pipeline": parts.alerter.tally(),
         "forwarder": _forwarder(parts.forwarder),
         "dependencies": dependencies,
-        "warnings": _warnings(parts, dependencies, queue),
+        "warnings": [*warnings, *_depth_warnings(parts, queue)],
+        "peers": _peers(parts, dependencies, warnings),
+    }
+
+
+async def describe(parts: Parts) -> dict[str, Any]:
+    """What this daemon tells the others of itself."""
+    dependencies = await readiness(parts)
+    return _summary(parts, dependencies, _warnings(parts, dependencies))
+
+
+def _summary(
+    parts: Parts, dependencies: Mapping[str, dict[str, Any]], warnings: Sequence[str]
+) -> dict[str, Any]:
+    totals = dict.fromkeys(_TOTALS, 0)
+    for row in _listeners(parts):
+        for name in _TOTALS:
+            totals[name] += row[name] or 0
+    spool = parts.spool()
+    return {
+        "name": parts.daemon_name,
+        "version": __version__,
+        "started_at": iso_utc(parts.started_at),
+        "state": "draining" if parts.is_draining() else "running",
+        "received_per_s_1m": parts.rates.received_per_s(60.0),
+        "lag_s": round(parts.alerter.lag_s, 3),
+        "rules_revision": parts.rules.revision,
+        "spooled_events": 0 if spool is None else spool.items,
+        "listeners": totals,
+        "pipeline": parts.alerter.tally(),
+        "forwarder": {"state": _forwarder(parts.forwarder)["state"]},
+        "dependencies": dict(dependencies),
+        "warnings": list(warnings),
+    }
+
+
+def _peers(
+    parts: Parts, dependencies: Mapping[str, dict[str, Any]], warnings: Sequence[str]
+) -> list[dict[str, Any]]:
+    """This daemon, and every other one that works on the same queue."""
+    own = _summary(parts, dependencies, warnings)
+    seen = {"instance_id": parts.instance_id, "seen_s": 0.0, "is_silent": False}
+    others = [{**each, "is_self": False} for each in parts.peers.others()]
+    return [{**own, **seen, "is_self": True}, *others]
+
+
+def _spool(state: SpoolState | None) -> dict[str, Any] | None:
+    if state is None:
+        return None
+    return {
+        "events": state.items,
+        "octets": state.octets,
+        "limit_octets": state.max_octets,
+        "since": None if state.since is None else iso_utc(state.since),
+        "spooled": state.spooled,
+        "drained": state.drained,
+        "error": state.error,
     }
 
 
@@ -164,12 +233,11 @@ def _listeners(parts: Parts) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-async def _depth(queue: Queue, stream: Stream, now: datetime) -> dict[str, Any]:
+async def _depth(queue: Queue, stream: Stream, now: datetime) -> Mapping[str, Any]:
     try:
         depth = await queue.depth(stream)
     except StoreUnavailable:
-        # dependencies says why.
-        return {"items": None, "pending_items": None, "oldest_age_s": None}
+        return _UNKNOWN_DEPTH
     age_s = 0.0 if depth.oldest_at is None else max(0.0, (now - depth.oldest_at).total_seconds())
     return {
         "items": depth.items,
@@ -196,10 +264,28 @@ def _forwarder(forwarder: Forwarder | None) -> dict[str, Any]:
     }
 
 
-def _warnings(
-    parts: Parts, dependencies: Mapping[str, dict[str, Any]], queue: Mapping[str, dict[str, Any]]
-) -> list[str]:
+def _depth_warnings(parts: Parts, queue: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    ingest = queue[Stream.INGEST.value]["items"]
+    if ingest is not None and ingest * 10 >= parts.queue_limit * 8:
+        return [f"the queue holds {ingest} of at most {parts.queue_limit} events"]
+    return []
+
+
+def _warnings(parts: Parts, dependencies: Mapping[str, dict[str, Any]]) -> list[str]:
     warnings = [f"{name}: {each['error']}" for name, each in dependencies.items() if not each["ok"]]
+    spool = parts.spool()
+    if spool is not None and spool.since is not None:
+        warnings.append(
+            f"spooling since {iso_utc(spool.since)}: {spool.items} events wait on disk for the"
+            f" queue ({spool.octets >> 20} of {spool.max_octets >> 20} MiB)"
+        )
+    if parts.rules.is_loaded and parts.rules.warning is not None:
+        warnings.append(parts.rules.warning)
+    warnings += [
+        f"{each['name']} ({each['instance_id']}) has said nothing for {each['seen_s']:.0f} s"
+        for each in parts.peers.others()
+        if each["is_silent"]
+    ]
     for name in dict(parts.addresses):
         account = parts.accounts[name]
         if account.kernel_dropped:
@@ -210,9 +296,6 @@ def _warnings(
         if account.dropped:
             warnings.append(f"{name}: {account.dropped} messages dropped")
     warnings += [f"rule {rule_id} takes no part: {why}" for rule_id, why in parts.rules.faults]
-    ingest = queue[Stream.INGEST.value]["items"]
-    if ingest is not None and ingest * 10 >= parts.queue_limit * 8:
-        warnings.append(f"the queue holds {ingest} of at most {parts.queue_limit} events")
     forwarder = parts.forwarder
     if forwarder is None:
         if parts.alerter.tally()["alerts"]:

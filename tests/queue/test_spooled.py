@@ -162,6 +162,23 @@ async def test_a_full_queue_holds_back_and_is_not_spooled_around(scene: Scene) -
     assert scene.queue.state.items == 0
 
 
+async def test_who_only_asks_does_not_wait_for_a_queue_that_is_known_to_be_away(
+    scene: Scene, nursery: trio.Nursery
+) -> None:
+    scene.remote.is_away = True
+    await scene.append(1)
+    refused = scene.remote.refused
+    for ask in (lambda: scene.queue.depth(Stream.INGEST), scene.queue.ping):
+        with pytest.raises(StoreUnavailable, match="away for this test"):
+            await ask()
+    assert scene.remote.refused == refused
+    scene.remote.is_away = False
+    nursery.start_soon(scene.queue.run)
+    await scene.wait_drained()
+    await scene.queue.ping()
+    assert (await scene.queue.depth(Stream.INGEST)).items == 1
+
+
 async def test_alerts_are_not_spooled(scene: Scene) -> None:
     scene.remote.is_away = True
     with pytest.raises(StoreUnavailable):

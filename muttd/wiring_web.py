@@ -1,0 +1,94 @@
+"""The web side, put together: keys, services, the live feed, the server."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from functools import partial
+
+import trio
+
+from muttd.listeners.http import serve_http
+from muttd.listeners.http_options import HttpLimits, HttpMetrics, HttpOptions
+from muttd.queue.bulletin import Topic
+from muttd.settings import Settings
+from muttd.state_dir import KeyFile
+from muttd.web.app import create_app
+from muttd.web.auth import ApiKey, KeyRing, Role, Sessions
+from muttd.web.envelope import SERVER_HEADERS
+from muttd.web.live import LIVE_PATH, LiveHub
+from muttd.web.services import Services
+from muttd.wiring import Parts, stream_listeners
+from muttd.workers.status import Parts as StatusParts
+from muttd.workers.status import readiness, status
+
+
+def api_keys(settings: Settings, key_files: Sequence[KeyFile]) -> list[ApiKey]:
+    """The keys that are valid: configured ones, or those of the state directory."""
+    roles = {"admin": Role.ADMIN, "ingest": Role.INGEST}
+    configured = {"admin": settings.keys.admin, "ingest": settings.keys.ingest}
+    keys = [
+        ApiKey(name, roles[name], secret.reveal())
+        for name, secrets in configured.items()
+        for secret in secrets
+    ]
+    keys += [ApiKey(key.path.stem, roles[key.path.stem], key.secret) for key in key_files]
+    return keys
+
+
+def start_web(
+    nursery: trio.Nursery,
+    settings: Settings,
+    parts: Parts,
+    scene: StatusParts,
+    keys: Sequence[ApiKey],
+    sockets: Sequence[socket.socket],
+) -> None:
+    """Start the page, the API and the live feed."""
+    account = parts.accounts["http"]
+
+    def count_received(items: int, rejected: int) -> None:
+        account.received += items
+        account.refused["invalid"] += rejected
+
+    def rules_changed() -> None:
+        parts.rules.poke()
+        parts.backends.bulletin.announce(Topic.RULES)
+
+    services = Services(
+        store=parts.backends.store,
+        queue=parts.backends.queue,
+        fanout=parts.backends.fanout,
+        sink=parts.intake,
+        event_ids=parts.event_ids,
+        keys=KeyRing(keys),
+        registry=parts.registry,
+        readiness=partial(readiness, scene),
+        status=partial(status, scene),
+        rules_changed=rules_changed,
+        is_accepting=lambda: not scene.is_draining(),
+        count_received=count_received,
+        queue_limit=settings.queue.max_events,
+        ingest_wait_s=settings.intake.wait_s,
+        max_body_octets=settings.http_server.max_body_octets,
+        secure_cookies=False,
+    )
+    sessions = Sessions()
+    hub = LiveHub(services, sessions)
+    nursery.start_soon(hub.serve_hub)
+    server = settings.http_server
+    options = HttpOptions(
+        limits=HttpLimits(
+            max_body_octets=server.max_body_octets,
+            max_connections=server.max_connections,
+            request_timeout_s=server.request_timeout_s,
+            idle_timeout_s=server.idle_timeout_s,
+            send_timeout_s=server.send_timeout_s,
+        ),
+        metrics=HttpMetrics.register(parts.registry),
+        websockets={LIVE_PATH: hub.serve_viewer},
+        error_headers=SERVER_HEADERS,
+    )
+    app = create_app(services, sessions)
+    if sockets:
+        nursery.start_soon(serve_http, stream_listeners(sockets), app, options)
