@@ -74,33 +74,41 @@ class RedisSetup:
     Attributes:
         tls: TLS only, with these; a client certificate is asked for when wants_client_cert.
         users: ACL lines after "user ", as "mutt on >secret ~{mutt}:* +@all".
+        sentinel_users: The same for sentinels; without any they have those of Redis.
         settings: Lines of redis.conf besides SETTINGS, of Redis itself.
     """
 
     tls: Certificates | None = None
     wants_client_cert: bool = True
     users: Sequence[str] = ()
+    sentinel_users: Sequence[str] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
 class _Server:
-    """A redis-server process in its own directory."""
+    """A redis-server process in its own directory.
+
+    Attributes:
+        port: On HOST; the same as long as it lives.
+        directory: Private.
+        setup: How it was set up.
+    """
 
     def __init__(self, directory: Path, setup: RedisSetup) -> None:
         directory.mkdir()
         self.directory = directory
         self.port = 0
-        self._setup = setup
+        self.setup = setup
         self._process: subprocess.Popen[bytes] | None = None
 
     def client(self) -> redis.Redis:
         """redis-py's client, as administrator where there are users."""
-        tls = self._setup.tls
+        tls = self.setup.tls
         return redis.Redis(
             host=HOST,
             port=self.port,
-            username=ADMIN if self._setup.users else None,
-            password=ADMIN_PASSWORD if self._setup.users else None,
+            username=ADMIN if self.setup.users else None,
+            password=ADMIN_PASSWORD if self.setup.users else None,
             ssl=tls is not None,
             ssl_ca_certs=str(tls.ca) if tls else None,
             ssl_certfile=str(tls.client.cert) if tls else None,
@@ -176,33 +184,31 @@ class _Server:
             ("bind", HOST),
             ("dir", str(self.directory)),
             ("daemonize", "no"),
-            ("tls-port" if self._setup.tls else "port", str(self.port)),
+            ("tls-port" if self.setup.tls else "port", str(self.port)),
         ]
-        if tls := self._setup.tls:
+        if tls := self.setup.tls:
             config += [
                 ("port", "0"),
                 ("tls-ca-cert-file", str(tls.ca)),
                 ("tls-cert-file", str(tls.server.cert)),
                 ("tls-key-file", str(tls.server.key)),
                 ("tls-replication", "yes"),
-                ("tls-auth-clients", "yes" if self._setup.wants_client_cert else "optional"),
+                ("tls-auth-clients", "yes" if self.setup.wants_client_cert else "optional"),
             ]
-        if self._setup.users:
+        if self.setup.users:
             config += [
                 ("user", "default off"),
                 ("user", f"{ADMIN} on >{ADMIN_PASSWORD} ~* &* +@all"),
-                *(("user", user) for user in self._setup.users),
+                *(("user", user) for user in self._users()),
             ]
         return config
 
+    def _users(self) -> Sequence[str]:
+        return self.setup.users
+
 
 class RedisServer(_Server):
-    """One Redis.
-
-    Attributes:
-        port: On HOST; the same as long as it lives.
-        directory: Private.
-    """
+    """One Redis."""
 
     def __init__(
         self, directory: Path, setup: RedisSetup, *, replica_of: RedisServer | None = None
@@ -212,7 +218,7 @@ class RedisServer(_Server):
 
     def url(self) -> str:
         """For MUTTD_REDIS_URL; user and password go beside it."""
-        return f"redis{'s' if self._setup.tls else ''}://{HOST}:{self.port}"
+        return f"redis{'s' if self.setup.tls else ''}://{HOST}:{self.port}"
 
     def role(self) -> str:
         """What it says it is: master or slave."""
@@ -231,11 +237,11 @@ class RedisServer(_Server):
 
     def _config(self) -> list[tuple[str, str]]:
         config = super()._config()
-        if self._setup.users:
+        if self.setup.users:
             config += [("masteruser", ADMIN), ("masterauth", ADMIN_PASSWORD)]
         if self._replica_of is not None:
             config.append(("replicaof", f"{HOST} {self._replica_of.port}"))
-        return [*config, *(SETTINGS | dict(self._setup.settings)).items()]
+        return [*config, *(SETTINGS | dict(self.setup.settings)).items()]
 
 
 class RedisSentinel(_Server):
@@ -251,6 +257,9 @@ class RedisSentinel(_Server):
     def _arguments(self) -> list[str]:
         return ["--sentinel"]
 
+    def _users(self) -> Sequence[str]:
+        return self.setup.sentinel_users or self.setup.users
+
     def _config(self) -> list[tuple[str, str]]:
         config = super()._config()
         watch = [
@@ -259,7 +268,7 @@ class RedisSentinel(_Server):
             ("failover-timeout", f"{SERVICE} 10000"),
             ("parallel-syncs", f"{SERVICE} 1"),
         ]
-        if self._setup.users:
+        if self.setup.users:
             watch += [
                 ("auth-user", f"{SERVICE} {ADMIN}"),
                 ("auth-pass", f"{SERVICE} {ADMIN_PASSWORD}"),
@@ -376,11 +385,20 @@ def redis_server(setup: RedisSetup | None = None, *, replicas: int = 0) -> Itera
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         primary = RedisServer(directory / "primary", setup)
         stack.enter_context(_running(primary))
-        for number in range(replicas):
-            replica = RedisServer(directory / f"replica{number}", setup, replica_of=primary)
-            stack.enter_context(_running(replica))
-        eventually(primary.replica_count, lambda count: count == replicas)
+        for _ in range(replicas):
+            stack.enter_context(replica_of(primary))
         yield primary
+
+
+@contextmanager
+def replica_of(primary: RedisServer) -> Iterator[RedisServer]:
+    """One more replica, in step."""
+    with tempfile.TemporaryDirectory() as directory:
+        before = primary.replica_count()
+        replica = RedisServer(Path(directory) / "replica", primary.setup, replica_of=primary)
+        with _running(replica):
+            eventually(primary.replica_count, lambda count: count == before + 1)
+            yield replica
 
 
 @functools.cache
