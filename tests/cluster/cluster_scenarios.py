@@ -1,0 +1,197 @@
+"""What is done to a cluster under load, and how soon it was itself again.
+
+The same steps in seconds, for every run of the tests, and in minutes for bench/cluster_failover.py.
+Each scenario returns the recovery times that it saw, by fault.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+from cluster_books import (
+    assert_alerts_had_one_effect,
+    assert_nothing_is_dead,
+    assert_nothing_is_lost,
+    table_of,
+    wait_settled,
+)
+from cluster_load import Fleet, Load
+from cluster_stack import DATABASE, Cluster, Stack
+from running_daemon import RunningDaemon, eventually
+
+Recoveries = dict[str, float]
+
+# Whatever happens, it has to be over by then.
+RECOVERY_DEADLINE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How hard and how long.
+
+    Attributes:
+        rate_per_s: Events a second.
+        gap_s: Load between two faults.
+        outage_s: How long a stopped server stays away.
+    """
+
+    rate_per_s: float
+    gap_s: float
+    outage_s: float
+
+
+QUICK = Pace(rate_per_s=300, gap_s=4, outage_s=8)
+FULL = Pace(rate_per_s=2000, gap_s=60, outage_s=60)
+
+
+class Run:
+    """One load on one cluster, and its faults.
+
+    Args:
+        cluster: Its daemons are ready.
+        pace: How hard and how long.
+
+    Attributes:
+        recoveries: Seconds from a fault until an event sent after it was stored.
+        books: What was sent and became of it; once the load is over.
+    """
+
+    def __init__(self, cluster: Cluster, pace: Pace) -> None:
+        self.cluster = cluster
+        self.pace = pace
+        self.fleet = Fleet(cluster.daemons)
+        self.load = Load(self.fleet, pace.rate_per_s)
+        self.recoveries: Recoveries = {}
+        self.repeated_calls = 0
+        self.books = ""
+
+    def survive(self, fault: str, since: float) -> None:
+        """Wait until every daemon that lives stores again; how long that took since then."""
+        for number, name in enumerate(self.fleet.names):
+            daemon = self.fleet.daemon(name)
+            assert daemon is not None
+            self._wait_stored(daemon, f"probe {fault} {number}")
+        self.recoveries[fault] = time.monotonic() - since
+        self.load.go_on(self.pace.gap_s)
+
+    def _wait_stored(self, daemon: RunningDaemon, text: str) -> None:
+        with daemon.client("ingest") as client:
+            eventually(lambda: _is_taken(client, text), within_s=RECOVERY_DEADLINE_S)
+        eventually(lambda: self._count_of(text), within_s=RECOVERY_DEADLINE_S)
+
+    def _count_of(self, text: str) -> int:
+        [(count,)] = self.cluster.servers.writable.execute(
+            f"SELECT count(*) FROM event_history WHERE message = '{text}'", database=DATABASE
+        )
+        assert isinstance(count, int)
+        return count
+
+
+def _is_taken(client: httpx.Client, text: str) -> bool:
+    body = {"message": text, "hostname": "probe"}
+    return client.post("/ingest", json=body).status_code == 200
+
+
+@contextmanager
+def under_load(cluster: Cluster, pace: Pace) -> Iterator[Run]:
+    """Load while the block does its worst; afterwards both equations hold, or it fails."""
+    run = Run(cluster, pace)
+    run.load.start()
+    run.load.go_on(pace.gap_s)
+    try:
+        yield run
+    finally:
+        run.load.stop()
+    wait_settled(run.fleet, within_s=RECOVERY_DEADLINE_S + 2 * pace.outage_s)
+    accounts = assert_nothing_is_lost(run.load, run.fleet, cluster)
+    run.repeated_calls = assert_alerts_had_one_effect(run.load, cluster.webhook)
+    assert_nothing_is_dead(run.fleet)
+    run.books = table_of(accounts)
+
+
+def deaths(cluster: Cluster, stack: Stack, pace: Pace) -> Run:
+    """The Redis primary dies, then the PostgreSQL primary, then a daemon."""
+    with under_load(cluster, pace) as run:
+        killed_at = time.monotonic()
+        stack.redis.primary().kill()
+        run.survive("Redis primary killed", killed_at)
+
+        killed_at = time.monotonic()
+        stack.primary.kill()
+        stack.promote_standby()
+        run.survive("PostgreSQL primary killed, standby promoted", killed_at)
+
+        killed_at = time.monotonic()
+        run.fleet.kill(cluster.daemons[0])
+        run.survive("daemon killed", killed_at)
+    return run
+
+
+def redis_away(cluster: Cluster, stack: Stack, pace: Pace) -> Run:
+    """All of Redis is stopped for a while."""
+    with under_load(cluster, pace) as run:
+        servers = stack.redis.servers
+        for server in servers:
+            server.stop()
+        run.load.go_on(pace.outage_s)
+        started_at = time.monotonic()
+        for server in servers:
+            server.start()
+        run.survive("Redis started again", started_at)
+    return run
+
+
+def postgres_away(cluster: Cluster, stack: Stack, pace: Pace) -> Run:
+    """All of PostgreSQL is stopped for a while."""
+    with under_load(cluster, pace) as run:
+        stack.standby.stop()
+        stack.primary.stop()
+        run.load.go_on(pace.outage_s)
+        started_at = time.monotonic()
+        stack.primary.start()
+        stack.standby.start()
+        run.survive("PostgreSQL started again", started_at)
+    return run
+
+
+def switch_overs(cluster: Cluster, stack: Stack, pace: Pace) -> Run:
+    """SENTINEL FAILOVER by hand, twice: back and forth."""
+    with under_load(cluster, pace) as run:
+        for number in ("first", "second"):
+            asked_at = time.monotonic()
+            stack.redis.fail_over()
+            run.survive(f"{number} SENTINEL FAILOVER", asked_at)
+    return run
+
+
+def hangs(cluster: Cluster, stack: Stack, pace: Pace) -> Run:
+    """Each primary stops without closing a socket; another one takes over; it comes back."""
+    with under_load(cluster, pace) as run:
+        hung = stack.redis.primary()
+        hung_at = time.monotonic()
+        hung.suspend()
+        stack.redis.wait_other_primary(hung)
+        run.survive("Redis primary hung", hung_at)
+        hung.resume()
+        stack.redis.wait_whole()
+
+        hung_at = time.monotonic()
+        stack.primary.suspend()
+        stack.promote_standby()
+        run.survive("PostgreSQL primary hung, standby promoted", hung_at)
+        # Fenced, as Patroni or its watchdog does it: two primaries are two histories.
+        stack.primary.kill()
+    return run
+
+
+SCENARIOS = {
+    "deaths": deaths,
+    "redis-away": redis_away,
+    "postgres-away": postgres_away,
+    "switch-overs": switch_overs,
+    "hangs": hangs,
+}

@@ -1,0 +1,106 @@
+"""Clocks: the month ends, a sender lives in another year, a partition is not there: all stored."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from running_daemon import RunningDaemon, ScriptedWebhook, a_rule, eventually
+from servers.postgres_server import PostgresServer, needs_postgres, postgres_server
+
+pytestmark = [needs_postgres, pytest.mark.chaos]
+
+LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+needs_faketime = pytest.mark.skipif(
+    not LIBRARIES and os.environ.get("CI") != "true",
+    reason="libfaketime is not installed (Debian: apt-get install faketime)",
+)
+# Far away, so that no partition of the present serves.
+MIDNIGHT = datetime(2031, 2, 1, tzinfo=UTC)
+COUNT = 400
+
+
+@pytest.fixture
+def database() -> Iterator[PostgresServer]:
+    with postgres_server() as server:
+        server.execute("CREATE DATABASE mutt")
+        yield server
+
+
+def rows_of(database: PostgresServer, table: str) -> list[tuple[str, datetime]]:
+    rows = database.execute(
+        f"SELECT message, received_at FROM {table} WHERE message LIKE '%seq=%'", database="mutt"
+    )
+    return [(str(message), at) for message, at in rows if isinstance(at, datetime)]
+
+
+@needs_faketime
+def test_events_on_both_sides_of_a_month_that_ends_are_stored_where_they_belong(
+    database: PostgresServer, tmp_path: Path, webhook: ScriptedWebhook
+) -> None:
+    start = MIDNIGHT - timedelta(seconds=4)
+    daemon = RunningDaemon(
+        tmp_path / "state",
+        {
+            "MUTTD_DATABASE_URL": database.url("mutt"),
+            "MUTTD_MOOG_WEBHOOK_URL": webhook.url,
+            "LD_PRELOAD": str(LIBRARIES[0]),
+            "FAKETIME": f"@{start:%Y-%m-%d %H:%M:%S}",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "TZ": "UTC",
+        },
+    )
+    try:
+        daemon.wait_ready()
+        daemon.post("/api/v2/rules", a_rule())
+        eventually(lambda: daemon.get("/api/v2/status")["rules"]["active"])
+        sent = 0
+
+        def both_sides_are_there() -> bool:
+            nonlocal sent
+            for _ in range(20):
+                text = "LINK-3-UPDOWN" if sent % 2 else "SESSION-6-INFO"
+                daemon.send_udp(b"<134>1 - h a - - - %s seq=%d" % (text.encode(), sent))
+                sent += 1
+            found = [at for table in TABLES for _, at in rows_of(database, table)]
+            return any(at < MIDNIGHT for at in found) and any(at > MIDNIGHT for at in found)
+
+        eventually(both_sides_are_there, within_s=30)
+        daemon.wait_idle()
+    finally:
+        daemon.kill()
+    audited, history = (rows_of(database, table) for table in TABLES)
+    assert len(audited) + len(history) == sent
+    assert len({text for text, _ in audited + history}) == sent
+    in_default = database.execute(
+        "SELECT count(*) FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE relname LIKE"
+        " '%2031%'",
+        database="mutt",
+    )
+    assert in_default != [(0,)]
+
+
+TABLES = ("event_audit_log", "event_history")
+
+
+def test_a_sender_whose_clock_is_a_year_off_is_stored_by_ours(
+    database: PostgresServer, tmp_path: Path
+) -> None:
+    daemon = RunningDaemon(tmp_path / "state", {"MUTTD_DATABASE_URL": database.url("mutt")})
+    now = datetime.now(UTC)
+    try:
+        daemon.wait_ready()
+        for number, days in enumerate((-366, -31, 0, 31, 366, 36500)):
+            stamp = (now + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+            daemon.send_udp(f"<134>1 {stamp} h a - - - clock seq={number}".encode())
+        found = eventually(lambda: daemon.events(q="clock seq="), lambda rows: len(rows) == 6)
+    finally:
+        daemon.kill()
+    for event in found:
+        received_at = datetime.fromisoformat(event["received_at"])
+        assert abs(received_at - now) < timedelta(minutes=5)
+    years = {datetime.fromisoformat(event["event_time"]).year for event in found}
+    assert len(years) >= 3

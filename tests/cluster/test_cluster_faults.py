@@ -1,0 +1,37 @@
+"""Any single part may die, stop or hang: what was acknowledged is stored, once."""
+
+from __future__ import annotations
+
+from cluster_scenarios import QUICK, deaths, hangs, postgres_away, redis_away, switch_overs
+from cluster_stack import NEEDS, Cluster, Stack
+
+pytestmark = NEEDS
+
+
+def test_the_death_of_redis_postgres_and_a_daemon_loses_nothing_and_doubles_nothing(
+    cluster: Cluster, stack: Stack
+) -> None:
+    run = deaths(cluster, stack, QUICK)
+    assert len(run.recoveries) == 3
+
+
+def test_events_wait_on_disk_while_redis_is_away_and_none_is_given_up(
+    cluster: Cluster, stack: Stack
+) -> None:
+    redis_away(cluster, stack, QUICK)
+
+
+def test_events_wait_in_redis_while_postgres_is_away_and_none_is_given_up(
+    cluster: Cluster, stack: Stack
+) -> None:
+    postgres_away(cluster, stack, QUICK)
+
+
+def test_a_failover_by_hand_loses_nothing_acknowledged(cluster: Cluster, stack: Stack) -> None:
+    switch_overs(cluster, stack, QUICK)
+
+
+def test_a_primary_that_hangs_loses_nothing_acknowledged(cluster: Cluster, stack: Stack) -> None:
+    hangs(cluster, stack, QUICK)
+    for daemon in cluster.daemons:
+        assert daemon.terminate() == 0
