@@ -208,8 +208,12 @@ class PostgresLink:
 
     def _connect(self, lane: _Lane, deadline: float) -> BoundedConnection:
         failures = []
-        for position, server in enumerate(self._servers):
-            share_s = (deadline - time.monotonic()) / (len(self._servers) - position)
+        servers = self._servers
+        for position, server in enumerate(servers):
+            left_s = (deadline - time.monotonic()) / (len(servers) - position)
+            # A server that hangs takes two seconds, which libpq gives it at least; the others
+            # are asked all the same.
+            share_s = max(left_s, self._timeout_s / len(servers))
             for password in self._passwords:
                 try:
                     connection = self._connect_to(server, password, lane, share_s)
@@ -218,9 +222,8 @@ class PostgresLink:
                     if not was_password_refused(exc):
                         break
                 else:
-                    # The next one asks here first, and not a server that hangs.
-                    others = [each for each in self._servers if each is not server]
-                    self._servers = [server, *others]
+                    # The next connection is asked for here first, and not where nobody answers.
+                    self._servers = [*servers[position:], *servers[:position]]
                     return connection
         raise StoreUnavailable(f"PostgreSQL: {'; '.join(failures)}")
 

@@ -197,7 +197,7 @@ class PostgresServer:
 
     def execute(self, *statements: str, database: str = "postgres") -> list[tuple[object, ...]]:
         """Run statements, each in a transaction of its own; the rows of the last."""
-        with psycopg.connect(self.url(database), autocommit=True) as connection:
+        with psycopg.connect(self.url(database), autocommit=True, connect_timeout=5) as connection:
             rows: list[tuple[object, ...]] = []
             for statement in statements:
                 cursor = connection.execute(statement.encode())
