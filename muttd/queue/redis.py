@@ -127,7 +127,7 @@ class RedisQueue:
 
     async def touch(self, stream: Stream, consumer: str, entry_ids: Sequence[str]) -> None:
         """Say that the consumer is alive and still works on these."""
-        arguments: list[str | int | bytes] = [GROUP, consumer, *_ids_in(stream, entry_ids)]
+        arguments: list[str | int | bytes] = [consumer, *_ids_in(stream, entry_ids)]
         keys = [self._keys.stream(stream)]
         if entry_ids:
             await self._call_group(stream, lambda c: redis_scripts.TOUCH.run(c, keys, arguments))
@@ -151,7 +151,7 @@ class RedisQueue:
     async def depth(self, stream: Stream) -> Depth:
         """How much the stream holds."""
         keys = [self._keys.stream(stream), self._keys.sizes(stream)]
-        said: Any = await self._link.call(lambda c: redis_scripts.DEPTH.run(c, keys, [GROUP]))
+        said: Any = await self._link.call(lambda c: redis_scripts.DEPTH.run(c, keys, []))
         items, entries, pending_items, oldest = said
         return Depth(
             items=items,
@@ -246,7 +246,7 @@ class RedisQueue:
     ) -> list[Entry]:
         keys = [self._keys.stream(stream)]
         said: Any = await self._call_group(
-            stream, lambda c: redis_scripts.CLAIM.run(c, keys, [GROUP, consumer, *arguments])
+            stream, lambda c: redis_scripts.CLAIM.run(c, keys, [consumer, *arguments])
         )
         entries = [
             _entry(stream, entry_id, deliveries, dict(zip(fields[::2], fields[1::2], strict=True)))
@@ -266,7 +266,7 @@ class RedisQueue:
         except redis.ResponseError as exc:
             if code_of(exc) != "NOGROUP":
                 raise
-        # A new prefix; or everything was flushed, or the failover came before the group did.
+        # A new prefix, or everything was flushed.
         try:
             client.xgroup_create(self._keys.stream(stream), GROUP, id="0", mkstream=True)
         except redis.ResponseError as exc:
@@ -292,7 +292,7 @@ def _ids_in(stream: Stream, entry_ids: Iterable[str]) -> list[str]:
 
 def _forgotten(stream: Stream, entry_ids: Iterable[str]) -> list[str | int | bytes]:
     ids = _ids_in(stream, entry_ids)
-    return [GROUP, len(ids), *ids]
+    return [len(ids), *ids]
 
 
 def _appended_at(entry_id: str) -> datetime:

@@ -15,19 +15,29 @@ import hashlib
 
 import redis
 
-_PRELUDE = """
+from muttd.queue.redis_keys import GROUP
+
+_PRELUDE = (
+    f"""
+local GROUP = '{GROUP}'
+"""
+    + """
+-- A new stream gets its group at once: later there may be no memory to make one, and nobody could
+-- take what is in it.
 local function add(stream, sizes, n, payload)
+    local is_new = redis.call('EXISTS', stream) == 0
     local id = redis.call('XADD', stream, '*', 'n', n, 'payload', payload)
+    if is_new then redis.call('XGROUP', 'CREATE', stream, GROUP, '0') end
     redis.call('HSET', sizes, id, n)
     redis.call('HINCRBY', sizes, 'total', n)
 end
 
 -- ARGV[at] is how many ids follow; returns where the next argument is.
-local function forget(stream, sizes, group, at)
+local function forget(stream, sizes, at)
     local last = at + tonumber(ARGV[at])
     for i = at + 1, last do
         local n = redis.call('HGET', sizes, ARGV[i])
-        redis.call('XACK', stream, group, ARGV[i])
+        redis.call('XACK', stream, GROUP, ARGV[i])
         redis.call('XDEL', stream, ARGV[i])
         if n then
             redis.call('HDEL', sizes, ARGV[i])
@@ -37,6 +47,7 @@ local function forget(stream, sizes, group, at)
     return last + 1
 end
 """
+)
 
 
 class Script:
@@ -72,9 +83,9 @@ return -1
 """)
 
 # KEYS stream, sizes, then stream and sizes of each batch to append.
-# ARGV group, how many ids, the ids, then n and payload of each batch.
+# ARGV how many ids, the ids, then n and payload of each batch.
 ACK = Script("""
-local at, key = forget(KEYS[1], KEYS[2], ARGV[1], 2), 3
+local at, key = forget(KEYS[1], KEYS[2], 1), 3
 while key < #KEYS do
     add(KEYS[key], KEYS[key + 1], ARGV[at], ARGV[at + 1])
     at, key = at + 2, key + 2
@@ -82,9 +93,9 @@ end
 """)
 
 # KEYS stream, sizes, letters, buried, then the order that each letter belongs to.
-# ARGV group, how many ids, the ids, then id and text of each letter.
+# ARGV how many ids, the ids, then id and text of each letter.
 BURY = Script("""
-local at = forget(KEYS[1], KEYS[2], ARGV[1], 2)
+local at = forget(KEYS[1], KEYS[2], 1)
 for key = 5, #KEYS do
     if redis.call('HSETNX', KEYS[3], ARGV[at], ARGV[at + 1]) == 1 then
         redis.call('ZADD', KEYS[key], redis.call('INCR', KEYS[4]), ARGV[at])
@@ -118,25 +129,22 @@ end
 return count
 """)
 
-# KEYS stream. ARGV group, consumer, least idle time (ms), how many at most, whose ('' for
-# anybody's), then ids to leave alone. Returns {id, deliveries, fields} of each, oldest first.
+# KEYS stream. ARGV consumer, least idle time (ms), how many at most, whose ('' for anybody's), then
+# ids to leave alone. Returns {id, deliveries, fields} of each, oldest first.
 CLAIM = Script("""
-local group, consumer, idle, count = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local consumer, idle, count, owner = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local skipped, claimed, start = {}, {}, '-'
-for i = 6, #ARGV do skipped[ARGV[i]] = true end
+for i = 5, #ARGV do skipped[ARGV[i]] = true end
 while #claimed < count do
-    local page
-    if ARGV[5] == '' then
-        page = redis.call('XPENDING', KEYS[1], group, 'IDLE', idle, start, '+', 100)
-    else
-        page = redis.call('XPENDING', KEYS[1], group, 'IDLE', idle, start, '+', 100, ARGV[5])
-    end
+    local query = {'XPENDING', KEYS[1], GROUP, 'IDLE', idle, start, '+', 100}
+    if owner ~= '' then query[#query + 1] = owner end
+    local page = redis.call(unpack(query))
     if #page == 0 then break end
     for _, pending in ipairs(page) do
         local id = pending[1]
         if #claimed < count and not skipped[id] then
             -- Nothing comes back for an entry that somebody has deleted by hand.
-            local entry = redis.call('XCLAIM', KEYS[1], group, consumer, idle, id)[1]
+            local entry = redis.call('XCLAIM', KEYS[1], GROUP, consumer, idle, id)[1]
             if entry then claimed[#claimed + 1] = {id, pending[4] + 1, entry[2]} end
         end
     end
@@ -145,16 +153,16 @@ end
 return claimed
 """)
 
-# KEYS stream. ARGV group, consumer, ids.
+# KEYS stream. ARGV consumer, ids.
 TOUCH = Script("""
-for i = 3, #ARGV do
-    local own = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1, ARGV[2])
+for i = 2, #ARGV do
+    local own = redis.call('XPENDING', KEYS[1], GROUP, ARGV[i], ARGV[i], 1, ARGV[1])
     -- JUSTID keeps XCLAIM from counting this as one more delivery.
-    if #own > 0 then redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[i], 'JUSTID') end
+    if #own > 0 then redis.call('XCLAIM', KEYS[1], GROUP, ARGV[1], 0, ARGV[i], 'JUSTID') end
 end
 """)
 
-# KEYS stream, sizes. ARGV group. Returns items, entries, pending items, id of the oldest or ''.
+# KEYS stream, sizes. Returns items, entries, pending items, id of the oldest or ''.
 # Stream and sizes disagree only after somebody has changed one of them by hand.
 DEPTH = Script("""
 local entries = redis.call('XLEN', KEYS[1])
@@ -179,7 +187,7 @@ end
 local pending, start = 0, '-'
 while true do
     -- No group yet is nothing pending.
-    local page = redis.pcall('XPENDING', KEYS[1], ARGV[1], start, '+', 1000)
+    local page = redis.pcall('XPENDING', KEYS[1], GROUP, start, '+', 1000)
     if page.err or #page == 0 then break end
     local ids = {}
     for i, each in ipairs(page) do ids[i] = each[1] end

@@ -1,4 +1,4 @@
-"""muttd/queue/redis_link.py, redis_session.py, redis_sentinel.py: servers that come, go and hang."""
+"""muttd/queue/redis_link.py, redis_session.py, redis_sentinel.py: servers come, go and hang."""
 
 from __future__ import annotations
 
