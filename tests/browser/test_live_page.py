@@ -319,6 +319,10 @@ def test_the_page_works_by_keyboard_alone(
     expect(page.get_by_label("Text")).to_have_value("j ? /")
     page.keyboard.press("Escape")
     expect(page.get_by_label("Text")).not_to_be_focused()
+    # An empty field must not go on filtering.
+    expect(page.get_by_label("Text")).to_have_value("")
+    expect(page).not_to_have_url(re.compile(r"[?&]q="))
+    expect(page.locator(ROWS)).to_have_count(4)
     page.keyboard.press("?")
     help_dialog = page.get_by_role("dialog", name="Keyboard")
     expect(help_dialog).to_be_visible()

@@ -144,8 +144,8 @@ export function draftFor(event) {
 
 function lastingPart(message) {
   // The mnemonic of Cisco and its kin names the kind of message better than any words.
-  const mnemonic = /%[A-Z0-9_]+(?:-[A-Z0-9_]+)*-[0-7]-[A-Z0-9_]+/.exec(message);
-  if (mnemonic !== null) return mnemonic[0].slice(1);
+  const mnemonic = /(?:^|[\s%])([A-Z][A-Z0-9_]*(?:-[A-Z0-9_]+)*-[0-7]-[A-Z0-9_]+)/.exec(message);
+  if (mnemonic !== null) return mnemonic[1];
   // Numbers, addresses and names with numbers in them change; the longest run of plain words stays.
   const runs = message.split(/\S*[\d"'\u0000-\u001f]\S*/).map((run) => run.trim());
   const longest = runs.reduce((best, run) => (run.length > best.length ? run : best), "");

@@ -64,13 +64,23 @@ function setUpMenu() {
   });
 }
 
+/** Esc in a search field ends the search as well: an empty field must not go on filtering. */
+function leaveField(field) {
+  if (field.type === "search" && field.value !== "") {
+    field.value = "";
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+    field.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+  field.blur();
+}
+
 function setUpKeys() {
   const help = byId("help");
   byId("help-open").addEventListener("click", () => help.showModal());
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isDialogOpen()) return;
     if (isTyping(event)) {
-      if (event.key === "Escape") event.target.blur();
+      if (event.key === "Escape") leaveField(event.target);
       return;
     }
     const search = document.querySelector("[data-search]");
