@@ -64,8 +64,9 @@ class PostgresStore(
         for attempt in range(_ATTEMPTS):
             try:
                 return await self._link.write(partial(work, is_first=attempt == 0))
-            except errors.UniqueViolation:
-                # The batch, or a part of it, is there already.
+            except (errors.UniqueViolation, errors.CheckViolation):
+                # The batch, or a part of it, is there already; or its partition was made while
+                # it was on its way to the default one.
                 continue
         raise StoreUnavailable("PostgreSQL: others write the same events again and again")
 

@@ -236,8 +236,8 @@ class PostgresLink:
         connection = connect(parameters, timeout_s=timeout_s)
         connection.generation = self._generation
         try:
-            connection.execute(lane.setup)
             self._check_timeline(connection)
+            connection.execute(lane.setup)
         except BaseException:
             connection.close()
             raise
