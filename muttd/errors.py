@@ -11,6 +11,7 @@ MuttdError
     MalformedBer            the datagram is not BER        drop the datagram
     MalformedTrap           BER, but not a notification    drop the datagram
     RefusedTrap             not allowed (community)        drop the datagram
+      RefusedByUsm            by SNMPv3 (RFC 3414, 3.2)      drop it; report to who can be told
     MalformedRequest        not HTTP, or not our HTTP      4xx, close
   StoreError              a neighbour's fault
     StoreUnavailable        not now                        retry with back-off
@@ -110,6 +111,66 @@ class RefusedTrap(PeerError):
     """A notification that is well formed and not allowed, e.g. an unknown community."""
 
     reason = "refused"
+
+
+class RefusedByUsm(RefusedTrap):
+    """Refused by the User-based Security Model (RFC 3414, 3.2).
+
+    Args:
+        what: What is wrong.
+        report: The message that says so to a sender who can be told, or None.
+    """
+
+    # In usmStats (RFC 3414, 5): the counter's name, and its arc below 1.3.6.1.6.3.15.1.1.
+    counter = ""
+    arc = 0
+    section = ""
+
+    def __init__(self, what: str, *, at: int = 0, report: bytes | None = None) -> None:
+        super().__init__(what, at=at, source=f"RFC 3414, {self.section}")
+        self.report = report
+
+
+class UnsupportedSecurityLevel(RefusedByUsm):
+    """Above what the user has keys for, or below what he was configured for."""
+
+    reason = "usm_security_level"
+    counter, arc, section = "usmStatsUnsupportedSecLevels", 1, "3.2 (5)"
+
+
+class NotInTimeWindow(RefusedByUsm):
+    """Too old, or replayed, or from before the engine's last start."""
+
+    reason = "usm_time_window"
+    counter, arc, section = "usmStatsNotInTimeWindows", 2, "3.2 (7)"
+
+
+class UnknownUserName(RefusedByUsm):
+    """No such user."""
+
+    reason = "usm_user_name"
+    counter, arc, section = "usmStatsUnknownUserNames", 3, "3.2 (4)"
+
+
+class UnknownEngineId(RefusedByUsm):
+    """Not our engine ID where it must be ours; it is so that a sender discovers ours."""
+
+    reason = "usm_engine_id"
+    counter, arc, section = "usmStatsUnknownEngineIDs", 4, "3.2 (3)"
+
+
+class WrongDigest(RefusedByUsm):
+    """Another key than ours made it, or it was changed on its way."""
+
+    reason = "usm_digest"
+    counter, arc, section = "usmStatsWrongDigests", 5, "3.2 (6)"
+
+
+class DecryptionError(RefusedByUsm):
+    """Authentic, and encrypted with another key than ours."""
+
+    reason = "usm_decryption"
+    counter, arc, section = "usmStatsDecryptionErrors", 6, "3.2 (8)"
 
 
 class MalformedRequest(PeerError):

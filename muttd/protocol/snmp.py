@@ -1,4 +1,4 @@
-"""SNMPv1 and SNMPv2c notifications: octets -> Notification (RFC 1157, 3416, 3584).
+"""SNMP notifications: octets -> Notification (RFC 1157, 3416, 3584). SNMPv3 arrives by usm.py.
 
     Message     SEQUENCE { version INTEGER, community OCTET STRING, PDU }       RFC 1157, 4; 1901, 3
     Trap-PDU    [4] { enterprise, agent-addr, generic-trap, specific-trap,      RFC 1157, 4.1.6
@@ -57,6 +57,7 @@ class Version(enum.IntEnum):
 
     V1 = 0
     V2C = 1
+    V3 = 3
 
 
 class Pdu(enum.IntEnum):
@@ -67,7 +68,8 @@ class Pdu(enum.IntEnum):
     TRAP_V2 = 0xA7
 
 
-_VERSIONS = {version.value: version for version in Version}
+# Those that are no more than a community and a PDU.
+_VERSIONS = {version.value: version for version in (Version.V1, Version.V2C)}
 _OTHER_VERSIONS = {2: "SNMPv2u", 3: "SNMPv3"}
 _PDUS = {pdu.value: pdu for pdu in Pdu}
 _OTHER_PDUS = {
@@ -80,12 +82,28 @@ _OTHER_PDUS = {
 }
 
 
+class Security(NamedTuple):
+    """Who says so, of an SNMPv3 notification (RFC 3411, 3.2).
+
+    Attributes:
+        security_name: The user.
+        security_level: noAuthNoPriv, authNoPriv or authPriv.
+        engine_id: The authoritative engine: of a trap the sender's, of an inform ours.
+        context_name: Mostly empty.
+    """
+
+    security_name: str
+    security_level: str
+    engine_id: bytes
+    context_name: str
+
+
 class Notification(NamedTuple):
     """A trap or an inform, normalised to the form of an SNMPv2-Trap.
 
     Attributes:
         version: As in the message.
-        community: As in the message; a secret, so it is in no repr.
+        community: As in the message; a secret, so it is in no repr. Empty in SNMPv3.
         pdu: Which PDU it came in.
         request_id: Of an SNMPv2-Trap or an Inform; None for a v1 trap.
         trap_oid: The value of snmpTrapOID.0.
@@ -95,6 +113,7 @@ class Notification(NamedTuple):
         sys_up_time: In hundredths of a second, 32 bits; None if there is none.
         varbinds: In wire order; for a v1 trap with the additions of RFC 3584, 3.1 (4).
         binding_octets: The content of variable-bindings as received, for the Response.
+        security: Of SNMPv3, else None.
     """
 
     version: Version
@@ -109,6 +128,7 @@ class Notification(NamedTuple):
     sys_up_time: int | None
     varbinds: tuple[WireVarbind, ...]
     binding_octets: bytes
+    security: Security | None = None
 
     @property
     def host_address(self) -> str | None:
@@ -149,15 +169,27 @@ def parse_notification(octets: bytes) -> Notification:
         name = _OTHER_VERSIONS.get(number, f"SNMP version {number}")
         raise MalformedTrap(f"{name} is not spoken here", at=at, source="RFC 3584, 4.1")
     start, at = read_element(octets, community_at, end, OCTET_STRING)
-    community = octets[start:at]
+    return parse_pdu(octets, at, end, (version, octets[start:at]))
+
+
+def parse_pdu(octets: bytes, at: int, end: int, head: tuple[Version, bytes]) -> Notification:
+    """Parse the PDU of a message whose head was read.
+
+    Args:
+        octets: What holds the PDU, at octets[at:end].
+        head: Version and community of the message.
+
+    Raises:
+        MalformedBer, MalformedTrap: As parse_notification.
+    """
     identifier, start, stop = read_header(octets, at, end)
     # Not by version: agents that put an SNMPv2-Trap into a v1 message mean what they say.
     pdu = _PDUS.get(identifier)
     if pdu is None:
         name = _OTHER_PDUS.get(identifier, f"a PDU 0x{identifier:02x}")
         raise MalformedTrap(f"{name} is no notification", at=at, source="RFC 3416, 3")
-    parse_pdu = _parse_trap_v1 if pdu is Pdu.TRAP else _parse_trap_v2
-    return parse_pdu(octets, start, stop, (version, community, pdu))
+    parse = _parse_trap_v1 if pdu is Pdu.TRAP else _parse_trap_v2
+    return parse(octets, start, stop, (*head, pdu))
 
 
 _Head = tuple[Version, bytes, Pdu]

@@ -1,6 +1,7 @@
 """Notifications and their answer as octets: the other direction of snmp.py.
 
-    encode_response      what answers an InformRequest (RFC 3416, 4.2.7)
+    encode_response      what answers an InformRequest (RFC 3416, 4.2.7); encode_response_pdu the
+                         PDU alone, which SNMPv3 wraps in its own way, as it does encode_pdu
     encode_v1_trap       Trap-PDU in an SNMPv1 message
     encode_v2c_trap      SNMPv2-Trap-PDU in an SNMPv2c message
     encode_v2c_inform    InformRequest-PDU in an SNMPv2c message
@@ -91,6 +92,15 @@ def encode_response(notification: Notification) -> bytes:
 
     Source: RFC 3416, 4.2.7.
     """
+    return _message(notification.version, notification.community, encode_response_pdu(notification))
+
+
+def encode_response_pdu(notification: Notification) -> bytes:
+    """The Response-PDU alone.
+
+    Raises:
+        ValueError: It is no Inform.
+    """
     if notification.pdu is not Pdu.INFORM or notification.request_id is None:
         raise ValueError("only an InformRequest-PDU is answered")
     pdu = (
@@ -99,7 +109,7 @@ def encode_response(notification: Notification) -> bytes:
         + encode_integer(0)  # error-index
         + encode_element(SEQUENCE, notification.binding_octets)
     )
-    return _message(notification.version, notification.community, encode_element(_RESPONSE, pdu))
+    return encode_element(_RESPONSE, pdu)
 
 
 def encode_v1_trap(community: bytes, trap: V1Trap, varbinds: Sequence[WireVarbind] = ()) -> bytes:
@@ -132,8 +142,8 @@ def encode_v2c_trap(
     Raises:
         InvalidInput: A value is out of its range, or its syntax is not known.
     """
-    varbinds = (*_about(trap_oid, sys_up_time), *varbinds)
-    return _message(Version.V2C, community, _encode_pdu(Pdu.TRAP_V2, request_id, varbinds))
+    varbinds = (*about(trap_oid, sys_up_time), *varbinds)
+    return _message(Version.V2C, community, encode_pdu(Pdu.TRAP_V2, request_id, varbinds))
 
 
 def encode_v2c_inform(
@@ -145,12 +155,12 @@ def encode_v2c_inform(
     sys_up_time: int = 0,
 ) -> bytes:
     """One SNMPv2c message with an InformRequest-PDU, else as encode_v2c_trap."""
-    varbinds = (*_about(trap_oid, sys_up_time), *varbinds)
-    return _message(Version.V2C, community, _encode_pdu(Pdu.INFORM, request_id, varbinds))
+    varbinds = (*about(trap_oid, sys_up_time), *varbinds)
+    return _message(Version.V2C, community, encode_pdu(Pdu.INFORM, request_id, varbinds))
 
 
-def _about(trap_oid: str, sys_up_time: int) -> tuple[WireVarbind, WireVarbind]:
-    # RFC 3416, 4.2.6: these two, in this order, before all others.
+def about(trap_oid: str, sys_up_time: int) -> tuple[WireVarbind, WireVarbind]:
+    """The two varbinds that come before all others, in this order (RFC 3416, 4.2.6)."""
     return (
         WireVarbind(SYS_UP_TIME, "TimeTicks", sys_up_time),
         WireVarbind(SNMP_TRAP_OID, "OBJECT IDENTIFIER", trap_oid),
@@ -162,7 +172,15 @@ def _message(version: Version, community: bytes, pdu: bytes) -> bytes:
     return encode_element(SEQUENCE, head + pdu)
 
 
-def _encode_pdu(pdu: Pdu, request_id: int, varbinds: Sequence[WireVarbind]) -> bytes:
+def encode_pdu(pdu: int, request_id: int, varbinds: Sequence[WireVarbind]) -> bytes:
+    """One PDU of the form that all but the Trap-PDU have, without an error (RFC 3416, 3).
+
+    Args:
+        pdu: Its identifier.
+
+    Raises:
+        InvalidInput: A value is out of its range, or its syntax is not known.
+    """
     numbers = _encode_value("INTEGER", request_id) + encode_integer(0) + encode_integer(0)
     return encode_element(pdu, numbers + _encode_varbinds(varbinds))
 
