@@ -71,6 +71,8 @@ class RedisLink:
         self, work: Callable[[Session, Attempt], T], *, wait_s: float = 0.0
     ) -> T:
         """call(), for work that wants to know which server it talks to."""
+        # Behind the shield nobody would notice: a loop of calls could not be cancelled.
+        await trio.lowlevel.checkpoint_if_cancelled()
         return await self._run(
             partial(self._work, work), wait_s, self._command_limiter, shield=True
         )

@@ -160,11 +160,31 @@ async def wait_until_blocked(admin: redis.Redis, count: int) -> None:
     await wait_until(is_so)
 
 
-async def test_a_cancelled_caller_still_learns_what_was_done(own_redis: RedisServer) -> None:
+async def test_a_caller_that_is_cancelled_meanwhile_still_learns_what_was_done(
+    own_redis: RedisServer,
+) -> None:
+    admin = own_redis.client()
+    learned: list[object] = []
     async with open_link(quick(own_redis)) as link:
-        with trio.CancelScope() as scope:
-            scope.cancel()
-            assert await link.call(put) == 1
+
+        async def pop() -> None:
+            learned.append(await link.call(lambda client: client.blpop(["{mutt}:list"], 30)))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pop)
+            await wait_until_blocked(admin, 1)
+            nursery.cancel_scope.cancel()
+            admin.rpush("{mutt}:list", "done")
+    assert learned == [(b"{mutt}:list", b"done")]
+    admin.close()
+
+
+async def test_a_loop_of_calls_can_be_cancelled(own_redis: RedisServer) -> None:
+    async with open_link(quick(own_redis)) as link:
+        with trio.move_on_after(0.1) as scope:
+            while True:
+                await link.call(put)
+        assert scope.cancelled_caught
 
 
 async def test_the_next_password_is_tried_and_a_change_needs_no_restart() -> None:
