@@ -30,11 +30,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def fill(disk: Path) -> Path:
     """Use up what is left of a file system; the file that does it."""
     ballast = disk / "ballast"
-    with ballast.open("wb") as file:
+    # Unbuffered: what does not fit any more must not come up again when the file is closed.
+    with ballast.open("wb", buffering=0) as file:
         while True:
             try:
-                file.write(bytes(65_536))
-                file.flush()
+                file.write(bytes(4096))
             except OSError:
                 return ballast
 
