@@ -187,6 +187,9 @@ class _Daemon:
 
     async def _drain(self, parts: Parts, listeners: Intakes) -> None:
         """Let the workers finish what came in, as long as they get on with it."""
+        parts.alerter.leave_when_held_up()
+        if parts.forwarder is not None:
+            parts.forwarder.leave_when_held_up()
         await listeners.drain()
         await parts.intake.wait_empty()
         while await self._is_busy(parts):  # noqa: ASYNC110 -- a backend's depth has no trio.Event

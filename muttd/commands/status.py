@@ -1,6 +1,7 @@
 """muttd status: what a person asks first, from GET /api/v2/status.
 
-what is wrong, what comes in, what the queue holds, what the rules did, what went out
+what is wrong, what comes in, what the queue holds, what the rules did, what went out; each
+listener; each daemon of the cluster
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from muttd.commands.client import Client, add_client_options, base_url, find_key
@@ -27,6 +28,19 @@ _LISTENER_COLUMNS = (
     "malformed",
     "connections",
 )
+_PEER_HEAD = (
+    "DAEMON",
+    "INSTANCE",
+    "VERSION",
+    "STATE",
+    "RECEIVED/S",
+    "LAG S",
+    "RECEIVED",
+    "LOST",
+    "SPOOLED",
+    "DOWN",
+)
+_MIB = 1024 * 1024
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -50,9 +64,12 @@ def show_status(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def render_status(status: Mapping[str, Any], palette: Palette) -> str:
     """The status document as text."""
-    return "\n".join([*_troubles(status, palette), *_pipeline(status, palette)]) + (
-        "\n\n" + _listeners(status)
-    )
+    lines = [*_troubles(status, palette), *_pipeline(status, palette)]
+    tables = [_listeners(status)]
+    peers = status.get("peers", ())
+    if len(peers) > 1:
+        tables.append(_peers(peers))
+    return "\n".join(["\n".join(lines) + "\n", *tables])
 
 
 def _troubles(status: Mapping[str, Any], palette: Palette) -> Iterator[str]:
@@ -79,6 +96,8 @@ def _pipeline(status: Mapping[str, Any], palette: Palette) -> Iterator[str]:
         waits = f", the oldest for {age(oldest)}" if depth["items"] else ""
         limit = f" of at most {queue['limit']}" if name == "ingest" else ""
         yield f"{name:<7}    {depth['items']} waiting{limit}{waits}"
+    if spool := status.get("spool"):
+        yield _spool(spool, palette)
     counts = status["pipeline"]
     yield f"rules      {rules['active']} active, revision {rules['revision']}"
     buried = f"{counts['buried']} buried"
@@ -96,6 +115,36 @@ def _pipeline(status: Mapping[str, Any], palette: Palette) -> Iterator[str]:
     )
     if forwarder["last_error"]:
         yield palette.paint(printable(f"           {forwarder['last_error']}"), "yellow")
+
+
+def _spool(spool: Mapping[str, Any], palette: Palette) -> str:
+    used = f"{spool['octets'] / _MIB:.1f} of {spool['limit_octets'] / _MIB:.0f} MiB"
+    if not spool["since"]:
+        return f"spool      empty, {used}"
+    waits = f"spool      {spool['events']} events wait on disk since {spool['since']}, {used}"
+    return palette.paint(waits, "yellow")
+
+
+def _peers(peers: Sequence[Mapping[str, Any]]) -> str:
+    rows = []
+    for peer in peers:
+        lost = peer["listeners"]["dropped"] + peer["listeners"]["kernel_dropped"]
+        broken = [name for name, each in peer["dependencies"].items() if not each["ok"]]
+        rows.append(
+            [
+                peer["name"],
+                peer["instance_id"],
+                peer["version"],
+                f"silent for {age(peer['seen_s'])}" if peer["is_silent"] else peer["state"],
+                f"{peer['received_per_s_1m']:.1f}",
+                f"{peer['lag_s']:.1f}",
+                peer["listeners"]["received"],
+                lost,
+                peer["spooled_events"],
+                ", ".join(broken) or "none",
+            ]
+        )
+    return table(_PEER_HEAD, rows)
 
 
 def _listeners(status: Mapping[str, Any]) -> str:

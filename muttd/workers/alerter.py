@@ -61,7 +61,7 @@ class AlerterPolicy:
 
 
 class _GivenUp(StoreError):
-    """A neighbour is away and we are to stop: what is in hand stays in the queue."""
+    """A neighbour is away and we are to leave: what is in hand stays in the queue."""
 
 
 class AlerterMetrics:
@@ -124,6 +124,7 @@ class Alerter:
         self._oldest_at: datetime | None = None
         self._lag_s = 0.0
         self._is_stopping = False
+        self._leaves_when_held_up = False
         self._stopped = trio.Event()
         self._tally = dict.fromkeys(metrics.by_name, 0)
 
@@ -207,11 +208,13 @@ class Alerter:
         return self._failures > 0
 
     def stop(self) -> None:
-        """Finish the round under way and return from run(); what is left stays in the queue.
-
-        So does the round under way when a neighbour is away.
-        """
+        """Finish the round under way and return from run(); what is left stays in the queue."""
         self._is_stopping = True
+        self._leaves_when_held_up = True
+
+    def leave_when_held_up(self) -> None:
+        """Go on, but return from run() rather than wait for a neighbour that is away."""
+        self._leaves_when_held_up = True
 
     def _count(self, outcome: Round, alert_count: int) -> None:
         matched = sum(each.decision.matched for each in outcome.decided)
@@ -270,8 +273,6 @@ class Alerter:
                     self._failures = 0
                 return done
             except StoreUnavailable as exc:
-                if self._is_stopping:
-                    raise _GivenUp from exc
                 await self._wait_retry(exc)
             with suppress(StoreUnavailable):
                 await self._queue.touch(Stream.INGEST, self._policy.consumer, held)
@@ -281,6 +282,8 @@ class Alerter:
         self._metrics.failures.inc()
         if self._failures == 1:
             _log.error("alerter: waits, nothing is lost: %s", exc)
+        if self._leaves_when_held_up:
+            raise _GivenUp from exc
         await trio.sleep(backoff_s(self._failures, base_s=_RETRY_BASE_S, cap_s=_RETRY_CAP_S))
 
 

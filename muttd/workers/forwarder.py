@@ -82,7 +82,7 @@ class ForwarderPolicy:
 
 
 class _GivenUp(StoreError):
-    """A neighbour is away and we are to stop: what is in hand stays in the queue."""
+    """A neighbour is away and we are to leave: what is in hand stays in the queue."""
 
 
 class ForwarderMetrics:
@@ -153,6 +153,7 @@ class Forwarder:
         # What the receiver asked for in its last Retry-After.
         self._asked_s = 0.0
         self._stopping = trio.Event()
+        self._leaves_when_held_up = False
         self._stopped = trio.Event()
         self._poked = trio.Event()
         self._tally = dict.fromkeys(metrics.by_name, 0)
@@ -168,12 +169,17 @@ class Forwarder:
         self._tally[name] += 1
 
     def stop(self) -> None:
-        """Finish the attempt under way and return from run(); what is left stays in the queue.
-
-        While a neighbour is away the attempt is not written down, and is made again.
-        """
+        """Finish the attempt under way and return from run(); what is left stays in the queue."""
+        self._leaves_when_held_up = True
         self._stopping.set()
         self._poked.set()
+
+    def leave_when_held_up(self) -> None:
+        """Go on, but return from run() rather than wait for a neighbour that is away.
+
+        An attempt that cannot be written down is made again.
+        """
+        self._leaves_when_held_up = True
 
     def poke(self) -> None:
         """Try again now: something changed, a key perhaps."""
@@ -326,6 +332,8 @@ class Forwarder:
             entries = await self._take(wait_s)
         except StoreUnavailable as exc:
             _log.error("forwarder: the queue gives no alerts: %s", exc)
+            if self._leaves_when_held_up:
+                raise _GivenUp from exc
             await trio.sleep(_STORE_RETRY_CAP_S)
             return
         for entry in entries:
@@ -366,7 +374,7 @@ class Forwarder:
             try:
                 return await step()
             except StoreUnavailable as exc:
-                if self._stopping.is_set():
+                if self._leaves_when_held_up:
                     raise _GivenUp from exc
                 failures += 1
                 if failures == 1:

@@ -117,13 +117,14 @@ async def status(parts: Parts) -> dict[str, Any]:
     """The status document."""
     now = utc_now()
     dependencies = await readiness(parts)
-    warnings = _warnings(parts, dependencies)
     queue = {
         stream.value: await _depth(parts.queue, stream, now)
         if dependencies["queue"]["ok"]
         else _UNKNOWN_DEPTH
         for stream in (Stream.INGEST, Stream.ALERT)
     }
+    # From here on nothing waits: the document is of one moment.
+    warnings = _warnings(parts, dependencies)
     rules = parts.rules
     return {
         "daemon": {

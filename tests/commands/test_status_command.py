@@ -88,6 +88,52 @@ def test_rates_depths_decisions_and_deliveries_are_each_on_one_line() -> None:
     ]
 
 
+def a_peer(name: str, **parts: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "instance_id": "0123456789ab",
+        "version": "0.1.0",
+        "state": "running",
+        "is_silent": False,
+        "seen_s": 1.2,
+        "received_per_s_1m": 12.34,
+        "lag_s": 0.012,
+        "spooled_events": 0,
+        "listeners": {"received": 1200, "dropped": 1, "kernel_dropped": 2},
+        "dependencies": {"queue": {"ok": True, "error": None}},
+        **parts,
+    }
+
+
+def test_a_spool_says_what_waits_on_disk() -> None:
+    spool: dict[str, Any] = {"events": 0, "octets": 0, "limit_octets": 1_073_741_824, "since": None}
+    assert "spool      empty, 0.0 of 1024 MiB" in plain(a_status(spool=spool)).splitlines()
+    spool |= {"events": 39, "octets": 3_145_728, "since": "2026-03-01T12:00:00.000000Z"}
+    assert (
+        "spool      39 events wait on disk since 2026-03-01T12:00:00.000000Z, 3.0 of 1024 MiB"
+        in plain(a_status(spool=spool)).splitlines()
+    )
+
+
+def test_each_daemon_of_a_cluster_is_on_a_line() -> None:
+    silent = {"is_silent": True, "seen_s": 75.0}
+    down = {"queue": {"ok": False, "error": "e"}, "store": {"ok": True}}
+    peers = [a_peer("alpha"), a_peer("beta\x1b[2J", dependencies=down, **silent)]
+    assert plain(a_status(peers=peers)).splitlines()[-4:] == [
+        "",
+        "DAEMON       INSTANCE      VERSION  STATE                  RECEIVED/S  LAG S  RECEIVED"
+        "  LOST  SPOOLED  DOWN",
+        "alpha        0123456789ab    0.1.0  running                      12.3    0.0      1200"
+        "     3        0  none",
+        r"beta\x1b[2J  0123456789ab    0.1.0  silent for 1 min 15 s        12.3    0.0      1200"
+        "     3        0  queue",
+    ]
+
+
+def test_a_daemon_alone_has_no_table_of_daemons() -> None:
+    assert plain(a_status(peers=[a_peer("alpha")])) == plain(a_status())
+
+
 def test_what_is_wrong_comes_first() -> None:
     status = a_status(
         warnings=["the disk is full\x1b[2J"],
