@@ -29,7 +29,7 @@ from muttd.store.postgres_changes import PostgresChanges
 from muttd.store.postgres_connection import Connection
 from muttd.store.postgres_events import PostgresEvents, insert_decided
 from muttd.store.postgres_hosts import PostgresHosts
-from muttd.store.postgres_link import PostgresLink, open_link
+from muttd.store.postgres_link import open_link
 from muttd.store.postgres_options import PostgresOptions
 from muttd.store.postgres_retention import PostgresRetention
 from muttd.store.postgres_rules import PostgresRules
@@ -48,9 +48,6 @@ class PostgresStore(
     PostgresEvents, PostgresAlerts, PostgresRules, PostgresHosts, PostgresChanges, PostgresRetention
 ):
     """Store, in PostgreSQL. Made by open_postgres_store."""
-
-    def __init__(self, link: PostgresLink, *, search_deadline_s: float) -> None:
-        super().__init__(link, search_deadline_s=search_deadline_s)
 
     async def record(
         self, decided: Sequence[Decided], alerts: Sequence[Alert], alert_state: AlertState

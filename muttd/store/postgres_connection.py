@@ -49,8 +49,14 @@ _NOT_NOW = (
     # "cached plan must not change result type": a newer daemon has migrated meanwhile.
     psycopg.NotSupportedError,
 )
-# After these, other connections to the same server lead nowhere either.
-_SERVER_GONE = (errors.ReadOnlySqlTransaction, errors.AdminShutdown, errors.CrashShutdown)
+# After these, other connections to the same server lead nowhere either; or, in the last case, have
+# statements prepared for a schema that is no more.
+_SERVER_GONE = (
+    errors.ReadOnlySqlTransaction,
+    errors.AdminShutdown,
+    errors.CrashShutdown,
+    psycopg.NotSupportedError,
+)
 
 # How often a wait looks at its deadline.
 _TICK_S = 0.1

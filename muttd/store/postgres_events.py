@@ -14,7 +14,6 @@ from datetime import datetime
 from typing import Any
 
 from muttd.decision import Decided
-from muttd.errors import InvalidInput
 from muttd.store.contract import EventQuery, Page, Window
 from muttd.store.periods import start_of
 from muttd.store.postgres_connection import Connection, ReadTooLong
@@ -28,13 +27,14 @@ from muttd.store.postgres_rows import (
     audit_octets,
     decided_of,
     history_octets,
-    is_event_id,
 )
 from muttd.store.postgres_search import Where
 from muttd.store.search import (
     MAX_INTEGER,
+    check_after,
     decode_cursor,
     encode_cursor,
+    is_event_id,
     not_a_cursor,
     offset_of,
     takes_too_long,
@@ -134,8 +134,7 @@ def _conditions(query: EventQuery, table: str) -> Where:
     if query.end is not None:
         where.add("received_at < %s", query.end)
     if query.after_id is not None:
-        if not is_event_id(query.after_id):
-            raise InvalidInput([("after", "not the id of an event")])
+        check_after(query.after_id)
         where.add("event_id > %s", query.after_id)
     where.host("hostname", query.hostname)
     where.equal("severity", query.severity)

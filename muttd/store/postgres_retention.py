@@ -9,7 +9,7 @@ _LOCK_WAIT_MS gives way, and is done in the next round.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -53,6 +53,8 @@ _DELETE_CHANGES = """
 """
 _WHAT = {AUDIT: "matched events", HISTORY: "unmatched events"}
 
+_IN_USE = "partitions are in use; they are made or dropped later"
+
 Step = Callable[[Connection], str | None]
 
 
@@ -68,11 +70,11 @@ class PostgresRetention:
             AUDIT: months_before(now, retention.event_retention_months),
             HISTORY: now - timedelta(days=retention.history_days),
         }
-        done = []
+        done: list[str | None] = []
         for kind in PARTITIONED:
             wanted = await self._link.keep(partial(missing, kind=kind, now=now))
             steps: list[Step] = [partial(_make, kind=kind, start=start) for start in wanted]
-            done += [await self._step(step) for step in steps]
+            done += await self._run(steps)
             archive_dir = retention.archive_dir if kind.table == AUDIT else None
             there = await self._link.keep(partial(existing, kind=kind))
             steps = [
@@ -80,12 +82,21 @@ class PostgresRetention:
                 for start in there
                 if next_start(kind.period, start) <= limits[kind.table]
             ]
-            done += [await self._step(step) for step in steps]
+            done += await self._run(steps)
         first_kept = first_id_at(start_of(Period.MONTH, limits[AUDIT]))
         done.append(await self._delete("alerts", _DELETE_ALERTS, first_kept))
         oldest_change = now - timedelta(days=retention.config_audit_days)
         done.append(await self._delete("configuration changes", _DELETE_CHANGES, oldest_change))
         return [line for line in done if line is not None]
+
+    async def _run(self, steps: Sequence[Step]) -> list[str | None]:
+        done: list[str | None] = []
+        for step in steps:
+            done.append(await self._step(step))
+            # Whoever is in the way of one is in the way of all; each try holds others up.
+            if done[-1] == _IN_USE:
+                break
+        return done
 
     async def _step(self, step: Step) -> str | None:
         def locked(connection: Connection) -> str | None:
@@ -96,7 +107,7 @@ class PostgresRetention:
                 return step(connection)
             except (errors.LockNotAvailable, errors.DeadlockDetected):
                 # The COMMIT that follows rolls a failed transaction back.
-                return "a partition is in use; it is made or dropped later"
+                return _IN_USE
 
         return await self._link.keep(locked)
 

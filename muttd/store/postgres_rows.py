@@ -9,7 +9,6 @@ Binary, because the server then parses nothing: half of its time for a row other
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -46,13 +45,6 @@ _MAX_CACHED = 255
 # timestamptz counts microseconds from here.
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-# The canonical form, which is all that EventIds makes.
-_EVENT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-def is_event_id(text: str) -> bool:
-    """Whether it is the id of an event, as we write them."""
-    return _EVENT_ID.fullmatch(text) is not None
 
 
 def history_octets(decided: Iterable[Decided]) -> bytes:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import Any
 
 import msgspec
@@ -18,6 +19,24 @@ from muttd.store.contract import MAX_PAGE_ITEMS, Window
 MAX_INTEGER = 2**63 - 1
 # RFC 1035, 2.3.4: names have at most 255 octets. SQLite refuses patterns above 50 000.
 _MAX_HOST_PATTERN = 255
+
+# The canonical form, which is all that EventIds makes (RFC 9562, 4).
+_EVENT_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def is_event_id(text: str) -> bool:
+    """Whether it is the id of an event, as we write them."""
+    return _EVENT_ID.fullmatch(text) is not None
+
+
+def check_after(after_id: str) -> None:
+    """Make sure that a list may begin after this event.
+
+    Raises:
+        InvalidInput: It is the id of no event.
+    """
+    if not is_event_id(after_id):
+        raise InvalidInput([("after", "not the id of an event")])
 
 
 def takes_too_long() -> InvalidInput:

@@ -16,7 +16,13 @@ from muttd.decision import Decided, Decision, Environment, Handling
 from muttd.event import decode_events, encode_events
 from muttd.sqlite_file import ReadTooLong, SqliteFile, to_microseconds
 from muttd.store.contract import EventQuery, Page, Window
-from muttd.store.search import decode_cursor, encode_cursor, offset_of, takes_too_long
+from muttd.store.search import (
+    check_after,
+    decode_cursor,
+    encode_cursor,
+    offset_of,
+    takes_too_long,
+)
 from muttd.store.sqlite_search import Where
 
 AUDIT = "event_audit_log"
@@ -95,6 +101,7 @@ def _conditions(query: EventQuery, table: str) -> Where:
         where.equal("rule_id", query.rule_id)
         where.equal("team", query.team)
     if query.after_id is not None:
+        check_after(query.after_id)
         where.add("event_id > ?", query.after_id)
     _add_times(where, query, table)
     return where

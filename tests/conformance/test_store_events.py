@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
+import trio
 from samples import MORNING, event_id, matched, unmatched
 
 from muttd.decision import AlertState, Decided
@@ -285,6 +287,21 @@ async def test_a_gap_is_filled_with_what_came_after_an_event(store: Store) -> No
     await record(store, *(matched(n) if n % 2 else unmatched(n) for n in range(6)))
     assert await numbers(store, EventQuery(after_id=event_id(3))) == [5, 4]
     assert await numbers(store, EventQuery(after_id=event_id(5))) == []
+
+
+@pytest.mark.parametrize("after", ["", "x", event_id(1).upper(), event_id(1) + "\x00"])
+async def test_a_gap_that_begins_at_no_event_is_invalid(store: Store, after: str) -> None:
+    with pytest.raises(InvalidInput, match="after"):
+        await store.search_events(EventQuery(after_id=after), Window())
+
+
+async def test_batches_recorded_at_once_leave_each_event_once(store: Store) -> None:
+    """Two daemons may both have a batch: one that was slow, and one that took it over."""
+    batch = [matched(n) if n % 3 else unmatched(n) for n in range(60)]
+    async with trio.open_nursery() as nursery:
+        for start in (0, 0, 20, 20, 40, 0):
+            nursery.start_soon(partial(record, store, *batch[start : start + 40]))
+    assert await numbers(store, ALL) == list(reversed(range(60)))
 
 
 async def test_all_filters_hold_together(store: Store) -> None:
