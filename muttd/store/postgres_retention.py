@@ -139,16 +139,9 @@ def _drop(
         return None
     name = kind.name_of(start)
     archived = ""
-    if archive_dir is not None:
-        # Whoever wants to add a row waits from here on; readers do not.
-        connection.execute(f"LOCK TABLE {name} IN SHARE MODE")
+    if archive_dir is not None and _has_rows(connection, name):
+        _archive(connection, name, archive_dir)
         archived = "archived and "
-        with (
-            open_archive(archive_dir, name) as file,
-            connection.cursor().copy(f"COPY {name} TO STDOUT (FORMAT CSV, HEADER)") as copy,
-        ):
-            for block in copy:
-                file.write(block)
     connection.execute(f"DROP TABLE {name}")
     [(count,)] = connection.execute(
         "WITH gone AS (DELETE FROM row_counts WHERE table_name = %s AND period = %s"
@@ -156,3 +149,18 @@ def _drop(
         (kind.table, start),
     ).fetchall()
     return f"{name} {archived}dropped with {count} {_WHAT[kind.table]}"
+
+
+def _has_rows(connection: Connection, name: str) -> bool:
+    # Whoever wants to add a row waits from here on; readers do not.
+    connection.execute(f"LOCK TABLE {name} IN SHARE MODE")
+    return connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone() is not None
+
+
+def _archive(connection: Connection, name: str, directory: Path) -> None:
+    with (
+        open_archive(directory, name) as file,
+        connection.cursor().copy(f"COPY {name} TO STDOUT (FORMAT CSV, HEADER)") as copy,
+    ):
+        for block in copy:
+            file.write(block)
