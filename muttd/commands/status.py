@@ -41,6 +41,7 @@ _PEER_HEAD = (
     "DOWN",
 )
 _MIB = 1024 * 1024
+_PEER_RECENT_S = 15.0
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -93,6 +94,9 @@ def _pipeline(status: Mapping[str, Any], palette: Palette) -> Iterator[str]:
     for name in ("ingest", "alert"):
         depth = queue[name]
         oldest = depth["oldest_age_s"]
+        if depth["items"] is None:
+            yield f"{name:<7}    not known: the queue does not answer"
+            continue
         waits = f", the oldest for {age(oldest)}" if depth["items"] else ""
         limit = f" of at most {queue['limit']}" if name == "ingest" else ""
         yield f"{name:<7}    {depth['items']} waiting{limit}{waits}"
@@ -125,6 +129,15 @@ def _spool(spool: Mapping[str, Any], palette: Palette) -> str:
     return palette.paint(waits, "yellow")
 
 
+def _peer_state(peer: Mapping[str, Any]) -> str:
+    if peer["is_silent"]:
+        return f"silent for {age(peer['seen_s'])}"
+    # With the queue away nobody is heard of, and nobody is silent by his own fault.
+    if peer["seen_s"] > _PEER_RECENT_S:
+        return f"seen {age(peer['seen_s'])} ago"
+    return str(peer["state"])
+
+
 def _peers(peers: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for peer in peers:
@@ -135,13 +148,13 @@ def _peers(peers: Sequence[Mapping[str, Any]]) -> str:
                 peer["name"],
                 peer["instance_id"],
                 peer["version"],
-                f"silent for {age(peer['seen_s'])}" if peer["is_silent"] else peer["state"],
+                _peer_state(peer),
                 f"{peer['received_per_s_1m']:.1f}",
                 f"{peer['lag_s']:.1f}",
                 peer["listeners"]["received"],
                 lost,
                 peer["spooled_events"],
-                ", ".join(broken) or "none",
+                "not known" if peer["is_silent"] else ", ".join(broken) or "none",
             ]
         )
     return table(_PEER_HEAD, rows)

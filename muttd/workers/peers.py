@@ -3,7 +3,8 @@
     describe() --post--> board --read_others--> others: what they said, and how long ago
 
 A daemon that stops in order leaves the board. One that falls silent stays on it for a while, so
-that somebody notices who is missing.
+that somebody notices who is missing. While the board is away nobody is heard of: who was not
+silent before is not called so.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Peers:
                 **json.loads(posted.document),
                 "instance_id": posted.instance_id,
                 "seen_s": round(posted.age_s + since_s, 1),
-                "is_silent": posted.age_s + since_s > SILENT_S,
+                "is_silent": posted.age_s > SILENT_S,
             }
             for posted in self._others
         ]

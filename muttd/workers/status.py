@@ -30,6 +30,7 @@ _SAMPLE_INTERVAL_S = 5.0
 _HOUR_S = 3600.0
 # The dependencies say why.
 _UNKNOWN_DEPTH: Mapping[str, Any] = {"items": None, "pending_items": None, "oldest_age_s": None}
+_MIB = 1024 * 1024
 _TOTALS = ("received", "queued", "refused", "dropped", "kernel_dropped", "malformed")
 
 
@@ -278,7 +279,7 @@ def _warnings(parts: Parts, dependencies: Mapping[str, dict[str, Any]]) -> list[
     if spool is not None and spool.since is not None:
         warnings.append(
             f"spooling since {iso_utc(spool.since)}: {spool.items} events wait on disk for the"
-            f" queue ({spool.octets >> 20} of {spool.max_octets >> 20} MiB)"
+            f" queue ({spool.octets / _MIB:.1f} of {spool.max_octets / _MIB:.0f} MiB)"
         )
     if parts.rules.is_loaded and parts.rules.warning is not None:
         warnings.append(parts.rules.warning)

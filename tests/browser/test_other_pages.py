@@ -137,6 +137,47 @@ def test_the_system_page_shows_the_books_of_every_listener(
     expect(listeners).to_contain_text(address)
     expect(page.get_by_role("table", name="Parts")).to_contain_text("Answers")
     expect(page.locator("#health")).to_contain_text("All well")
+    daemons = page.get_by_role("table", name="Daemons").locator("tbody tr")
+    expect(daemons).to_have_count(1)
+    expect(daemons).to_contain_text("test-daemon (this one)")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_system_page_shows_each_daemon_of_a_cluster_and_what_waits_on_disk(
+    scheme: str, daemon: RunningDaemon, open_page: OpenPage
+) -> None:
+    status = daemon.get("/api/v2/status")
+    away = {"ok": False, "error": "Redis (h:6379): refused"}
+    unknown = {"items": None, "pending_items": None, "oldest_age_s": None}
+    [own] = status["peers"]
+    status |= {
+        "spool": {
+            "events": 39,
+            "octets": 3_145_728,
+            "limit_octets": 1_073_741_824,
+            "since": status["daemon"]["started_at"],
+            "error": away["error"],
+        },
+        "queue": {"limit": 1_000_000, "ingest": unknown, "alert": unknown},
+        "peers": [
+            {**own, "dependencies": {"queue": away}, "spooled_events": 39},
+            {**own, "is_self": False, "name": "beta", "is_silent": True, "seen_s": 75.0},
+            {**own, "is_self": False, "name": "gamma", "seen_s": 20.0, "state": "draining"},
+            {**own, "is_self": False, "name": "delta", "state": "draining"},
+        ],
+    }
+    page = open_page("/rules", color_scheme=scheme).page
+    page.route("**/api/v2/status", lambda route: route.fulfill(json=status))
+    page.goto(f"{daemon.url}/system")
+    spool = page.locator(".tile", has_text="Waiting on disk")
+    expect(spool).to_contain_text("39")
+    expect(spool).to_contain_text("3.0 MiB of 1.0 GiB; the queue is away")
+    expect(page.locator(".tile", has_text="Events in the queue")).to_contain_text("not known")
+    rows = page.get_by_role("table", name="Daemons").locator("tbody tr")
+    shown = ["▲ queue", "Silent for 1 min 15 s", "Seen 20.0 s ago", "Draining"]
+    for row, text in enumerate(shown):
+        expect(rows.nth(row)).to_contain_text(text)
+    assert violations(page) == []
 
 
 def test_a_daemon_that_does_not_answer_is_said_on_the_page(open_page: OpenPage) -> None:

@@ -116,18 +116,29 @@ def test_a_spool_says_what_waits_on_disk() -> None:
 
 
 def test_each_daemon_of_a_cluster_is_on_a_line() -> None:
-    silent = {"is_silent": True, "seen_s": 75.0}
     down = {"queue": {"ok": False, "error": "e"}, "store": {"ok": True}}
-    peers = [a_peer("alpha"), a_peer("beta\x1b[2J", dependencies=down, **silent)]
-    assert plain(a_status(peers=peers)).splitlines()[-4:] == [
+    peers = [
+        a_peer("alpha", dependencies=down),
+        a_peer("beta\x1b[2J", is_silent=True, seen_s=75.0),
+        a_peer("gamma", seen_s=20.0),
+    ]
+    assert plain(a_status(peers=peers)).splitlines()[-5:] == [
         "",
         "DAEMON       INSTANCE      VERSION  STATE                  RECEIVED/S  LAG S  RECEIVED"
         "  LOST  SPOOLED  DOWN",
         "alpha        0123456789ab    0.1.0  running                      12.3    0.0      1200"
-        "     3        0  none",
-        r"beta\x1b[2J  0123456789ab    0.1.0  silent for 1 min 15 s        12.3    0.0      1200"
         "     3        0  queue",
+        r"beta\x1b[2J  0123456789ab    0.1.0  silent for 1 min 15 s        12.3    0.0      1200"
+        "     3        0  not known",
+        "gamma        0123456789ab    0.1.0  seen 20 s ago                12.3    0.0      1200"
+        "     3        0  none",
     ]
+
+
+def test_a_queue_that_does_not_answer_has_no_depth() -> None:
+    unknown = {"items": None, "pending_items": None, "oldest_age_s": None}
+    lines = plain(a_status(queue={"limit": 10, "ingest": unknown, "alert": unknown})).splitlines()
+    assert "ingest     not known: the queue does not answer" in lines
 
 
 def test_a_daemon_alone_has_no_table_of_daemons() -> None:

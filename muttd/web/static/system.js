@@ -47,10 +47,51 @@ const DEPENDENCY_COLUMNS = [
 ];
 
 function queueTile(name, stream, limit) {
+  if (stream.items === null) return tile(name, "–", "not known: the queue does not answer", "bad");
   const age = stream.oldest_age_s ? `oldest ${duration(stream.oldest_age_s)}` : "empty or just taken";
   const share = limit ? stream.items / limit : 0;
   return tile(name, count(stream.items), `${age}, ${count(stream.pending_items)} being worked on`, share > 0.8 ? "bad" : share > 0.2 ? "warn" : "");
 }
+
+const octets = (n) => (n >= 1 << 30 ? `${(n / (1 << 30)).toFixed(1)} GiB` : `${(n / (1 << 20)).toFixed(1)} MiB`);
+
+// Waiting on disk is not a loss: the tile warns, and turns red when the disk's share is nearly used.
+function spoolTile(spool) {
+  const room = `${octets(spool.octets)} of ${octets(spool.limit_octets)}`;
+  if (!spool.since) return tile("Waiting on disk", "0", `spool empty, room for ${octets(spool.limit_octets)}`);
+  const kind = spool.octets > 0.8 * spool.limit_octets ? "bad" : "warn";
+  const now = spool.error ? "the queue is away" : "draining now";
+  return tile("Waiting on disk", count(spool.events), `spooling since ${fullTime(spool.since)}, ${room}; ${now}`, kind);
+}
+
+// With the board away nobody is heard of, and nobody is silent by his own fault.
+const PEER_RECENT_S = 15;
+
+function peerState(peer) {
+  if (peer.is_silent) return el("span", { class: "badge bad", text: `Silent for ${duration(peer.seen_s)}` });
+  if (peer.seen_s > PEER_RECENT_S) return el("span", { class: "badge", text: `Seen ${duration(peer.seen_s)} ago` });
+  if (peer.state !== "running") return el("span", { class: "badge warn", text: "Draining" });
+  return el("span", { class: "badge ok", text: "Running" });
+}
+
+function peerParts(peer) {
+  if (peer.is_silent) return "not known";
+  const broken = Object.entries(peer.dependencies).filter(([, part]) => !part.ok).map(([name]) => name);
+  if (broken.length === 0) return el("span", { class: "badge ok", text: "All answer" });
+  return el("span", { class: "badge bad", text: `▲ ${broken.join(", ")}`, title: broken.map((name) => visible(peer.dependencies[name].error ?? "")).join("\n") });
+}
+
+const PEER_COLUMNS = [
+  { label: "Daemon", cell: (peer) => el("span", { title: `instance ${peer.instance_id}, started ${fullTime(peer.started_at)}`, text: visible(peer.name) + (peer.is_self ? " (this one)" : "") }) },
+  { label: "Version", class: "mono nowrap", cell: (peer) => peer.version },
+  { label: "State", cell: peerState },
+  { label: "Parts", cell: peerParts },
+  { label: "Events per second", class: "number", cell: (peer) => rate(peer.received_per_s_1m) },
+  { label: "Lag", class: "number nowrap", cell: (peer) => duration(peer.lag_s) },
+  { label: "Received", class: "number", cell: (peer) => count(peer.listeners.received) },
+  { label: "Lost", class: "number", cell: (peer) => loss({ lost: peer.listeners.dropped + peer.listeners.kernel_dropped }, "lost") },
+  { label: "On disk", class: "number", cell: (peer) => count(peer.spooled_events) },
+];
 
 function forwarderTile(forwarder) {
   const { kind, text } = FORWARDER_STATES[forwarder.state] ?? { kind: "", text: forwarder.state };
@@ -72,10 +113,12 @@ function draw(status) {
       tile("Events per second", rate(rates.received_per_s_1m), `15 min: ${rate(rates.received_per_s_15m)}, 1 h: ${rate(rates.received_per_s_1h)}`),
       queueTile("Events in the queue", queue.ingest, queue.limit),
       queueTile("Alerts in the queue", queue.alert, null),
+      status.spool ? spoolTile(status.spool) : null,
       tile("Matched", count(pipeline.matched), `${count(pipeline.unmatched)} matched no rule`),
       tile("Buried", count(pipeline.buried), "events that no rule could be tried on", pipeline.buried > 0 ? "bad" : ""),
       tile("Active rules", count(rules.active), rules.loaded_at ? `revision ${rules.revision}, loaded ${fullTime(rules.loaded_at)}` : `revision ${rules.revision}`),
     ),
+    section("Daemons", makeTable("Daemons", PEER_COLUMNS, status.peers)),
     section("Listeners", makeTable("Listeners", LISTENER_COLUMNS, status.listeners)),
     section("Alerts to the webhook", forwarderTile(status.forwarder)),
     section("Parts", makeTable("Parts", DEPENDENCY_COLUMNS, Object.entries(status.dependencies).map(([name, part]) => ({ name, ...part })))),
