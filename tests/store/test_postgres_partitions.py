@@ -189,6 +189,8 @@ async def test_an_archive_can_be_read_back(scene: Scene, tmp_path: Path) -> None
     done = await scene.store.maintain(retention, now=NEW_YEAR + timedelta(days=500))
     assert "event_audit_log_2031_01 archived and dropped with 4 matched events" in done
     assert scene.rows_of("event_audit_log") == {}
+    # The months without events, which go as well, leave nothing.
+    assert names_in(tmp_path) == ["event_audit_log_2031_01.csv.gz"]
     text = unpacked(tmp_path / "event_audit_log_2031_01.csv.gz")
     rows = list(csv.DictReader(io.StringIO(text.decode())))
     assert [row["event_id"] for row in rows] == [each.event.event_id for each in events]
