@@ -24,8 +24,10 @@ import trio
 from muttd import __version__
 from muttd.errors import ConfigError, StoreRefused, StoreUnavailable
 from muttd.notify import notify
+from muttd.protocol.usm import Usm
 from muttd.queue.contract import Stream
 from muttd.settings import Settings, load
+from muttd.snmp_users import read_users
 from muttd.state_dir import KeyFile, keys_or_made, open_state_dir
 from muttd.store.contract import Retention
 from muttd.wiring import (
@@ -37,6 +39,7 @@ from muttd.wiring import (
     start_intake,
     status_parts,
 )
+from muttd.wiring_snmp import open_usm
 from muttd.wiring_web import api_keys, start_web
 from muttd.workers.retention import run_retention
 from muttd.workers.status import Parts as StatusParts
@@ -67,7 +70,7 @@ def run(settings: Settings) -> int:
             *keys_or_made(settings.state_dir, "admin", is_configured=bool(settings.keys.admin)),
             *keys_or_made(settings.state_dir, "ingest", is_configured=bool(settings.keys.ingest)),
         ]
-        trio.run(_Daemon(settings, key_files).run)
+        trio.run(_Daemon(settings, key_files, open_usm(settings)).run)
     except BaseExceptionGroup as group:
         refused, others = group.split((ConfigError, StoreRefused))
         if others is not None:
@@ -91,9 +94,10 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
 class _Daemon:
     """One run of the daemon."""
 
-    def __init__(self, settings: Settings, key_files: list[KeyFile]) -> None:
+    def __init__(self, settings: Settings, key_files: list[KeyFile], usm: Usm) -> None:
         self._settings = settings
         self._key_files = key_files
+        self._usm = usm
         self._moog_key = settings.moog.api_key
         self._is_draining = False
 
@@ -138,7 +142,7 @@ class _Daemon:
                 workers.start_soon(parts.forwarder.run)
             workers.start_soon(run_retention, parts.backends.store, self._retention())
             async with trio.open_nursery() as intake:
-                listeners = start_intake(intake, self._settings, parts, bound)
+                listeners = start_intake(intake, self._settings, parts, bound, self._usm)
                 self._announce(bound)
                 await self._wait_stop(parts, scene, signals)
                 self._is_draining = True
@@ -155,7 +159,7 @@ class _Daemon:
     ) -> None:
         async for number in signals:
             if number == signal.SIGHUP:
-                self._reload(parts)
+                await self._reload(parts)
             elif number == signal.SIGUSR1:
                 _log.info("statistics: %s", json.dumps(await status(scene)))
             else:
@@ -170,17 +174,20 @@ class _Daemon:
                 drain.cancel()
                 return
 
-    def _reload(self, parts: Parts) -> None:
-        """SIGHUP: read secrets and rules again. A mistake leaves what is in force in force."""
+    async def _reload(self, parts: Parts) -> None:
+        """SIGHUP: read secrets, users and rules again. A mistake leaves all in force as it is."""
         try:
-            self._moog_key = load(os.environ).moog.api_key
+            settings = load(os.environ)
+            users = await trio.to_thread.run_sync(read_users, settings.snmp.users_file)
         except ConfigError as exc:
             _log.error("reload: nothing changed: %s", exc)
             return
+        self._moog_key = settings.moog.api_key
+        self._usm.replace_users(users)
         parts.rules.poke()
         if parts.forwarder is not None:
             parts.forwarder.poke()
-        _log.info("reload: rules and secrets read again")
+        _log.info("reload: rules, secrets and SNMPv3 users read again")
 
     def _reveal_moog_key(self) -> str | None:
         return None if self._moog_key is None else self._moog_key.reveal()

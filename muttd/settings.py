@@ -89,6 +89,10 @@ class SnmpSettings:
         (Secret("public"),),
         "Communities accepted in SNMPv1 and v2c, separated by commas; others are refused.",
     )
+    users_file: Path | None = setting(
+        None,
+        "File, mode 600, with the users of SNMPv3, one createUser line each (RFC 3414).",
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@
     spool.db                           what was received while Redis was away
     rules.snapshot                     the last good rules
     instance.id                        which daemon this is
+    snmp.engine                        our SNMP engine ID, and how often it was started
     admin.key  ingest.key              mode 600; made when no key was configured
 
 Nothing in it is readable by anybody but the daemon's user.
@@ -27,6 +28,12 @@ _KEY = re.compile(r"[\x21-\x7e]+")
 # Enough that no two of a cluster are alike, and short in a list of consumers.
 _INSTANCE_OCTETS = 6
 _INSTANCE_ID = re.compile(r"[0-9a-f]{12}")
+# RFC 3411, 5, SnmpEngineID: the new form, the enterprise that is nobody's, octets of our choice.
+_ENGINE_PREFIX = bytes.fromhex("8000000005")
+_ENGINE_OCTETS = 12
+_ENGINE = re.compile(r"([0-9a-f]{10,64}) ([0-9]{1,10})")
+# RFC 3414, 2.2.2: an engine ID whose boots have come this far is used up.
+_MAX_ENGINE_BOOTS = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,12 @@ def _write(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.rename(path)
+    # The new name as well has to outlive a power cut.
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def instance_id(state_dir: Path) -> str:
@@ -111,6 +124,40 @@ def instance_id(state_dir: Path) -> str:
     if not _INSTANCE_ID.fullmatch(text):
         raise ConfigError([f"{path}: is no instance id; remove the file to have a new one made"])
     return text
+
+
+def snmp_engine(state_dir: Path) -> tuple[bytes, int]:
+    """Our SNMP engine ID and its boots, counted up: call it once for every start.
+
+    Returns:
+        (snmpEngineID, snmpEngineBoots), already safe on the disk.
+
+    Raises:
+        ConfigError: The file cannot be read or written, or holds something else.
+
+    Source: RFC 3414, 2.2.1.
+    """
+    path = state_dir / "snmp.engine"
+    try:
+        text = path.read_text(encoding="ascii", errors="replace").strip() if path.exists() else None
+        engine_id, boots = _next_boot(text)
+        _write(path, f"{engine_id.hex()} {boots}")
+    except OSError as exc:
+        raise ConfigError([f"{path}: {exc.strerror}"]) from exc
+    except ValueError:
+        raise ConfigError(
+            [f"{path}: is no engine ID with its boots; remove the file to have a new one made"]
+        ) from None
+    return engine_id, boots
+
+
+def _next_boot(text: str | None) -> tuple[bytes, int]:
+    found = None if text is None else _ENGINE.fullmatch(text)
+    if text is not None and found is None:
+        raise ValueError
+    if found is None or int(found[2]) >= _MAX_ENGINE_BOOTS - 1:
+        return _ENGINE_PREFIX + secrets.token_bytes(_ENGINE_OCTETS), 1
+    return bytes.fromhex(found[1]), int(found[2]) + 1
 
 
 def _present(path: Path) -> KeyFile:

@@ -26,7 +26,9 @@ from muttd.listeners.syslog_event import SyslogEvents
 from muttd.listeners.syslog_tcp import SyslogTcp, TcpLimits
 from muttd.listeners.syslog_udp import SyslogUdp
 from muttd.listeners.udp import UdpSocket
+from muttd.listeners.usm_metrics import UsmMetrics
 from muttd.protocol.mib import TABLE_FILE_NAME, Mib
+from muttd.protocol.usm import Usm
 from muttd.queue.bulletin import Topic
 from muttd.settings import Settings
 from muttd.settings_values import Address
@@ -244,7 +246,9 @@ class Intakes:
             sock.close()
 
 
-def start_intake(nursery: trio.Nursery, settings: Settings, parts: Parts, bound: Bound) -> Intakes:
+def start_intake(
+    nursery: trio.Nursery, settings: Settings, parts: Parts, bound: Bound, usm: Usm
+) -> Intakes:
     """Start every listener but HTTP."""
     events = SyslogEvents(
         parts.event_ids,
@@ -263,9 +267,10 @@ def start_intake(nursery: trio.Nursery, settings: Settings, parts: Parts, bound:
         traps = TrapEvents(parts.event_ids, _read_mib())
         accepted = Communities([each.reveal() for each in settings.snmp.communities])
         listeners += [
-            SnmpTraps(sock, traps, accepted, parts.intake, parts.accounts)
+            SnmpTraps(sock, traps, accepted, usm, parts.intake, parts.accounts)
             for sock in sockets["snmp"]
         ]
+    UsmMetrics(usm, parts.registry)
     gauges = [DropGauge(name, sock.kernel_drops) for name, each in sockets.items() for sock in each]
     kernel_drops = KernelDrops(parts.accounts, gauges)
     for listener in listeners:

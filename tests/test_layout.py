@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "workers": NOUNS | {"queue", "store", "rules", "protocol", "accounts", "backoff"},
     "web": NOUNS | {"queue", "store", "rules", "accounts"},
     "commands": NOUNS
-    | {"protocol", "rules", "settings", "settings_text", "settings_values", "logs"},
+    | {"protocol", "rules", "settings", "settings_text", "settings_values", "snmp_users", "logs"},
     "errors": set(),
     "event": {"errors"},
     "decision": {"errors", "event"},
@@ -47,6 +47,7 @@ MAY_IMPORT = {
     "backoff": set(),
     "notify": set(),
     "state_dir": {"errors"},
+    "snmp_users": {"errors", "protocol"},
     "migrations": {"errors"},
     "sqlite_file": {"errors", "migrations"},
     "logs": {"event", "settings_values"},
@@ -59,7 +60,7 @@ MAY_IMPORT = {
     "__main__": {"cli"},
 }
 # They put the parts together, and nothing else does.
-WIRING = {"daemon", "wiring", "wiring_backends", "wiring_web"}
+WIRING = {"daemon", "wiring", "wiring_backends", "wiring_snmp", "wiring_web"}
 # The commands that need the parts together: one starts the daemon, one asks where its store is.
 MAY_IMPORT_WIRING = {
     "commands.run": {"daemon"},
@@ -75,6 +76,7 @@ TESTED_BY = {
     "daemon": _WHOLE,
     "wiring": _WHOLE,
     "wiring_backends": _WHOLE,
+    "wiring_snmp": _WHOLE,
     "wiring_web": _WHOLE,
     "notify": _WHOLE,
     "state_dir": _WHOLE,

@@ -64,6 +64,7 @@ def test_every_setting_can_be_set_by_its_name() -> None:
             "MUTTD_SYSLOG_TIME_ZONE": "Europe/Berlin",
             "MUTTD_SNMP_UDP": ":1162",
             "MUTTD_SNMP_COMMUNITIES": "one, two",
+            "MUTTD_SNMP_USERS_FILE": "/etc/mutt/snmp-users.conf",
             "MUTTD_HTTP_MAX_BODY_OCTETS": "4096",
             "MUTTD_HTTP_MAX_CONNECTIONS": "20",
             "MUTTD_HTTP_REQUEST_TIMEOUT_S": "3",
@@ -117,6 +118,7 @@ def test_every_setting_can_be_set_by_its_name() -> None:
     assert str(settings.syslog.time_zone) == "Europe/Berlin"
     assert settings.snmp.udp == (Address("::", 1162),)
     assert settings.snmp.communities == (Secret("one"), Secret("two"))
+    assert settings.snmp.users_file == Path("/etc/mutt/snmp-users.conf")
     assert settings.http_server.max_body_octets == 4096
     assert (settings.intake.buffer_events, settings.queue.max_events) == (2000, 5000)
     assert (settings.alerter.max_retries, settings.alerter.batch_entries) == (4, 8)

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from muttd.errors import ConfigError
-from muttd.state_dir import instance_id, key_file, keys_or_made, open_state_dir
+from muttd.state_dir import (
+    instance_id,
+    key_file,
+    keys_or_made,
+    open_state_dir,
+    snmp_engine,
+)
 
 
 def test_the_state_directory_is_made_for_its_user_alone(tmp_path: Path) -> None:
@@ -92,3 +98,41 @@ def test_an_instance_id_that_is_none_is_refused_with_the_cure(tmp_path: Path) ->
     path.mkdir()
     with pytest.raises(ConfigError, match="Is a directory"):
         instance_id(tmp_path)
+
+
+def test_the_snmp_engine_counts_its_boots(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    engine_id, boots = snmp_engine(tmp_path)
+    assert boots == 1
+    # RFC 3411, 5: 5 to 32 octets, the first bit set.
+    assert len(engine_id) == 17
+    assert engine_id[0] & 0x80
+    assert snmp_engine(tmp_path) == (engine_id, 2)
+    assert snmp_engine(tmp_path) == (engine_id, 3)
+    assert snmp_engine(tmp_path / "other")[0] != engine_id
+    assert stat.S_IMODE((tmp_path / "snmp.engine").stat().st_mode) == 0o600
+
+
+def test_an_engine_whose_boots_are_used_up_gets_another_id(tmp_path: Path) -> None:
+    path = tmp_path / "snmp.engine"
+    path.write_text(f"8000000001020304 {2**31 - 3}\n")
+    assert snmp_engine(tmp_path) == (bytes.fromhex("8000000001020304"), 2**31 - 2)
+    engine_id, boots = snmp_engine(tmp_path)
+    assert engine_id != bytes.fromhex("8000000001020304")
+    assert boots == 1
+
+
+def test_an_engine_file_that_is_none_is_refused_with_the_cure(tmp_path: Path) -> None:
+    path = tmp_path / "snmp.engine"
+    for octets in (b"", b"8000000001020304\n", b"80 1", b"\xff 1", b"8000000001020304 -1"):
+        path.write_bytes(octets)
+        with pytest.raises(ConfigError, match="remove the file"):
+            snmp_engine(tmp_path)
+    # An odd number of digits is no octets.
+    path.write_text("80000000010203040 1")
+    with pytest.raises(ConfigError, match="remove the file"):
+        snmp_engine(tmp_path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ConfigError, match="Is a directory"):
+        snmp_engine(tmp_path)

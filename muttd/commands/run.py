@@ -10,6 +10,7 @@ from muttd import logs
 from muttd.commands.outcome import EX_OK
 from muttd.settings import load
 from muttd.settings_text import render_config, render_env_file
+from muttd.snmp_users import read_users
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -43,7 +44,7 @@ def run_daemon(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def check_config(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Say that the settings are right, or everything that is not."""
-    load(environ)
+    read_users(load(environ).snmp.users_file)
     sys.stdout.write("The settings are right.\n")
     return EX_OK
 

@@ -1,8 +1,10 @@
 """SNMP notifications over UDP (RFC 3417, 3.2): traps, and informs that are answered.
 
-    datagram --parse--> Notification --community accepted?--> Event --> sink
-                                                                          |
-    Response (informs only) <----------- receipt: the queue has it -------+
+    datagram --v1, v2c: parse, community accepted?--> Notification --> Event --> sink
+        |                                                  ^                      |
+        +------v3: opened by its user's keys (usm.py)------+                      |
+                        |                                                         |
+    Report (refused) <--+      Response (informs only) <-- receipt: queue has it -+
 
 A malformed or refused datagram costs itself: it is counted, and written to the log with its length,
 its SHA-256 and its peer, but never with its octets, because a community may be among them.
@@ -13,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,14 +25,17 @@ from typing import Any
 import trio
 
 from muttd.accounts import Accounts
-from muttd.errors import PeerError, RefusedTrap
+from muttd.errors import PeerError, RefusedByUsm, RefusedTrap, UnknownEngineId
 from muttd.event import Event, EventIds, Transport, Varbind, utc_now
+from muttd.listeners.snmp_keys import KeyWaits
 from muttd.listeners.udp import Datagram, UdpSocket
 from muttd.protocol.mib import Mib
 from muttd.protocol.snmp import Notification, Pdu, parse_notification
 from muttd.protocol.snmp_encode import encode_response
 from muttd.protocol.snmp_text import describe
+from muttd.protocol.snmp_v3 import is_v3
 from muttd.protocol.snmp_varbind import SNMP_TRAP_COMMUNITY
+from muttd.protocol.usm import Opened, PendingKey, Usm
 from muttd.sink import Sink
 
 LISTENER = "snmp"
@@ -77,14 +83,16 @@ class TrapEvents:
     def event(self, notification: Notification, datagram: Datagram, received_at: datetime) -> Event:
         """The event of one notification. The agent's identity is its host, when it gave one."""
         # RFC 3584, 3.1: a proxy appends the community as a varbind.
-        secrets = [notification.community]
+        secrets = [notification.community] if notification.security is None else []
         varbinds = []
+        hides = False
         for varbind in notification.varbinds:
             if varbind.name == SNMP_TRAP_COMMUNITY and isinstance(varbind.value, bytes):
                 secrets.append(varbind.value)
                 varbind = varbind._replace(value=_HIDDEN)
+                hides = True
             varbinds.append(varbind)
-        if len(secrets) > 1:
+        if hides:
             notification = notification._replace(varbinds=tuple(varbinds))
         text = describe(notification, self._mib)
         return Event(
@@ -103,8 +111,8 @@ class TrapEvents:
 
 
 def _attributes(notification: Notification) -> dict[str, Any]:
-    attributes = {
-        "snmp_version": "v1" if notification.version == 0 else "v2c",
+    attributes: dict[str, Any] = {
+        "snmp_version": notification.version.name.lower(),
         "pdu": "inform" if notification.pdu is Pdu.INFORM else "trap",
         "agent_addr": notification.agent_addr,
         "enterprise": notification.enterprise,
@@ -112,6 +120,9 @@ def _attributes(notification: Notification) -> dict[str, Any]:
         "specific_trap": notification.specific_trap,
         "sys_up_time": notification.sys_up_time,
     }
+    if notification.security is not None:
+        attributes |= notification.security._asdict()
+        attributes["engine_id"] = notification.security.engine_id.hex()
     return {name: value for name, value in attributes.items() if value is not None}
 
 
@@ -173,13 +184,18 @@ def _key_of(notification: Notification, peer: object) -> tuple[object, ...]:
     return peer, notification.request_id, hash(notification.binding_octets)
 
 
+# What was read, and what makes the answer to it, should it be an inform.
+_Reading = tuple[Notification, Callable[[], bytes]]
+
+
 class SnmpTraps:
     """The listener on one UDP socket.
 
     Args:
         sock: Where datagrams come from and answers go.
         events: Makes events of notifications.
-        communities: Which are accepted.
+        communities: Which are accepted in v1 and v2c.
+        usm: Opens what is v3; its clock is time.monotonic().
         sink: Takes events.
         accounts: The books.
     """
@@ -189,44 +205,61 @@ class SnmpTraps:
         sock: UdpSocket,
         events: TrapEvents,
         communities: Communities,
+        usm: Usm,
         sink: Sink,
         accounts: Accounts,
     ) -> None:
         self._sock = sock
         self._events = events
         self._communities = communities
+        self._usm = usm
         self._sink = sink
         self._account = accounts[LISTENER]
+        self._waits = KeyWaits(usm, self._account)
         self._next_log = -1.0
         self._informs = _Informs()
 
     async def serve(self) -> None:
         """Receive until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._serve_waits)
+            while True:
+                await self._receive(await self._sock.wait_batch())
+
+    async def _serve_waits(self) -> None:
         while True:
-            await self._hand_over(await self._sock.wait_batch())
+            await self._hand_over(await self._waits.wait_ready())
 
     async def drain(self) -> None:
         """Take what the kernel still holds, after serve() was cancelled."""
         self._sock.stop_receiving()
-        while batch := self._sock.drain_rest_nowait():
-            await self._hand_over(batch)
+        try:
+            while batch := self._sock.drain_rest_nowait():
+                await self._receive(batch)
+            while self._waits:
+                await self._hand_over(await self._waits.wait_ready())
+        finally:
+            self._waits.count_dropped()
+
+    async def _receive(self, batch: list[Datagram]) -> None:
+        self._account.received += len(batch)
+        await self._hand_over(batch)
 
     async def _hand_over(self, batch: list[Datagram]) -> None:
         received_at = utc_now()
-        self._account.received += len(batch)
         events: list[Event] = []
         receipts: list[Callable[[], object]] = []
         for datagram in batch:
             try:
-                notification = parse_notification(datagram.octets)
-                self._communities.refuse_unknown(notification.community)
+                reading = self._read(datagram)
             except PeerError as exc:
                 self._refuse(datagram, exc)
                 continue
+            if reading is None:
+                continue
+            notification, encode_answer = reading
             if notification.pdu is Pdu.INFORM:
-                answer = partial(
-                    self._sock.send_nowait, encode_response(notification), datagram.peer
-                )
+                answer = partial(self._answer, encode_answer, datagram)
                 known = self._informs.find(notification, datagram.peer)
                 if known is not None:
                     self._account.refused["duplicate"] += 1
@@ -240,8 +273,32 @@ class SnmpTraps:
         if events:
             await self._sink.put(LISTENER, events, partial(_call_all, receipts))
 
+    def _read(self, datagram: Datagram) -> _Reading | None:
+        """What is in a datagram; None when it must wait for a key."""
+        if not is_v3(datagram.octets):
+            notification = parse_notification(datagram.octets)
+            self._communities.refuse_unknown(notification.community)
+            return notification, partial(encode_response, notification)
+        opened = self._usm.open(datagram.octets, now=time.monotonic())
+        if isinstance(opened, PendingKey):
+            self._waits.add(opened, datagram)
+            return None
+        return opened.notification, partial(self._encode_v3_response, opened)
+
+    def _encode_v3_response(self, opened: Opened) -> bytes:
+        return self._usm.encode_response(opened, now=time.monotonic())
+
+    def _answer(self, encode_answer: Callable[[], bytes], datagram: Datagram) -> None:
+        # Encoded only now: what it says of our time is true when it is sent.
+        self._sock.send_nowait(encode_answer(), datagram.peer)
+
     def _refuse(self, datagram: Datagram, exc: PeerError) -> None:
         self._account.refused[exc.reason] += 1
+        if isinstance(exc, RefusedByUsm) and exc.report is not None:
+            self._sock.send_nowait(exc.report, datagram.peer)
+            if isinstance(exc, UnknownEngineId):
+                # Nothing is wrong: so everybody begins who sends informs (RFC 3414, 4).
+                return
         now = trio.current_time()
         if now >= self._next_log:
             self._next_log = now + _LOG_INTERVAL_S

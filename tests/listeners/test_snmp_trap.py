@@ -26,6 +26,7 @@ from muttd.protocol.snmp_encode import (
     encode_v2c_trap,
 )
 from muttd.protocol.snmp_varbind import WireVarbind
+from muttd.protocol.usm import Engine, Usm
 
 LINK_DOWN = "1.3.6.1.6.3.1.1.5.3"
 MIB = Mib.from_octets(Path(muttd.protocol.__file__).with_name(TABLE_FILE_NAME).read_bytes())
@@ -45,6 +46,7 @@ class Scene:
             self.receiver,
             TrapEvents(EventIds(), MIB),
             Communities(["public", "s3cret"]),
+            Usm([], Engine(b"\x80\0\0\0\5" + b"ourselves", 1, 0.0, 0)),
             self.sink,
             self.accounts,
         )
