@@ -18,9 +18,17 @@ import re
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
-from muttd.protocol.syslog_content import parse_fortinet, split_content
+from muttd.protocol.syslog_content import split_content
 from muttd.protocol.syslog_message import PRIS, SyslogMessage
-from muttd.protocol.syslog_time import ZONE_HOURS, bsd_moment, parse_bsd, parse_fraction, parse_iso
+from muttd.protocol.syslog_pairs import parse_pairs
+from muttd.protocol.syslog_time import (
+    ZONE_HOURS,
+    bsd_moment,
+    numeric_moment,
+    parse_bsd,
+    parse_fraction,
+    parse_iso,
+)
 
 _BSD = r"[A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}"
 _ISO = (
@@ -33,7 +41,7 @@ _ISO = (
 _COMMON = re.compile(
     rf"<([0-9]{{1,3}})>(?:({_BSD})|({_ISO})) (?![0-9]{{4}} |[A-Z]{{1,5}} )"
     r"([A-Za-z0-9][A-Za-z0-9._-]{0,254}+) "
-    r"(?!CEF:|LEEF:)([A-Za-z_/(][A-Za-z0-9_./()@+-]{0,63}+)"
+    r"(?!CEF:|LEEF:|Severity: )([A-Za-z_/(][A-Za-z0-9_./()@+-]{0,63}+)"
     r"(?:\[([^\[\]\s]{1,128}+)\])?:(?: (.*)|)\Z",
     re.DOTALL,
 )
@@ -41,7 +49,7 @@ _COMMON = re.compile(
 _HEADED = re.compile(
     rf"<([0-9]{{1,3}})>(?:({_BSD})|({_ISO})) "
     r"(?![0-9]{4} |[A-Z]{1,5} |last message |[Mm]essage )"
-    r"([A-Za-z0-9][A-Za-z0-9._-]{0,254}+) (?![ :]|[Mm]essage )(.+)\Z",
+    r"([A-Za-z0-9][A-Za-z0-9._-]{0,254}+) (?![ :]|[Mm]essage |\[[0-9]{1,10}\]: )(.+)\Z",
     re.DOTALL,
 )
 # Long names first: a name must not be cut where a shorter one ends.
@@ -66,37 +74,61 @@ _SEQUENCE = re.compile(r"(?:[0-9]{1,10}: +)*(?:: *)?")
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 # IOS-XR names the node, IOS the origin-id, before the clock; the text must prove to be Cisco's.
 _ORIGIN = re.compile(
-    r"(?:[A-Z0-9]+/[A-Za-z0-9/]{1,64}:|([A-Za-z0-9][^\s,;=\"\[\]]{0,254}?) ?: +)"
-    r"(?=[^%]{0,64}%[A-Z][A-Z0-9_]+-)"
+    r"(?:(?:([A-Za-z0-9][^\s,;=\"\[\]/]{0,254}?):? +)?[A-Z0-9]+/[A-Za-z0-9/]{1,64}:"
+    r"|([A-Za-z0-9][^\s,;=\"\[\]]{0,254}?) ?: +)"
+    r"(?=[^%#]{0,96}[%#][A-Z][A-Z0-9_]+-)"
 )
+# Nexus: origin-id and a clock that begins with the year, whatever the text is.
+_NEXUS_ORIGIN = re.compile(
+    rf": *([A-Za-z0-9][^\s,;=\"\[\]]{{0,254}}?) ?: +(?=[0-9]{{4}} {_MONTH} )"
+)
+# The task of a wireless controller: *apfMsConnTask_1: Oct 11 22:14:15.123: #APF-4-...
+_TASK = re.compile(rf"\*([A-Za-z][\w.-]{{0,63}}): +(?={_MONTH} )", re.ASCII)
 _ZONE = (
     rf"(?:(?:{_ZONE_NAMES})(?:[+-][0-9]{{1,2}}(?::?[0-9]{{2}})?)?"
     r"|[+-][0-9]{2}:?[0-9]{2})"
 )
 _CLOCK = re.compile(
     rf"[.*]?(?:([0-9]{{4}}) )?({_MONTH}) {{1,2}}([0-9]{{1,2}}) (?:([0-9]{{4}}) )?"
-    r"([0-9]{2}:[0-9]{2}:[0-9]{2})(?:[.,]([0-9]{1,9}))?"
-    rf"(?: ?({_ZONE})(?=[ :]|\Z))?(?: ((?:19|20)[0-9]{{2}})(?=[ :]|\Z))?(?::? +|:?\Z)"
+    r"([0-9]{2}:[0-9]{2}:[0-9]{2})(?:[.,:]([0-9]{1,9}))?"
+    rf"(?: ?({_ZONE})(?=[ :]|\Z))?(?: ((?:19|20)[0-9]{{2}})(?=[ :]|\Z))?"
+    r"(?: DST(?= ))?(?: ?: +| +|:?\Z)"
 )
 _ISO_CLOCK = re.compile(
-    r"[.*]?([0-9]{4})[-/]([0-9]{2})[-/]([0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2})"
+    r"[.*]?([0-9]{4})[-/:]([0-9]{2})[-/:]([0-9]{2})[T :-]([0-9]{2}:[0-9]{2}:[0-9]{2})"
     r"(?:[.,]([0-9]++))?(?: ?(Z|UTC|[+-][0-9]{2}:?[0-9]{2})(?=[ :]|\Z))?(?::? +|:?\Z)"
+)
+# NetScaler: 10/11/2024:22:14:15 GMT.
+_NUMERIC_CLOCK = re.compile(
+    r"([0-9]{2})/([0-9]{2})/([0-9]{4}):([0-9]{2}:[0-9]{2}:[0-9]{2})"
+    rf"(?: ({_ZONE_NAMES})(?= ))? +"
 )
 # Uptime, from a device whose clock was never set: 3d05h, 1w2d, 00:00:46.
 _UPTIME = re.compile(r"[.*]?(?:[0-9]+[ywd][0-9]+[wdh]|[0-9]{1,2}:[0-9]{2}:[0-9]{2}): (?=%)")
 
 _FORWARDED = re.compile(r"(?:\S{1,255} )?[Mm]essage forwarded from (\S{1,255}): ")
-_NO_HOST = re.compile(r"last message repeated |[%/]")
-# [2001:db8::1]; Ubiquiti's name,MAC,version, also as ("name,MAC,version"); a word.
+# A repetition, a mnemonic or a path; NetScaler's engine; Yealink's "sua [600]:".
+_NO_HOST = re.compile(r"last message repeated |[%/]|[0-9]+-PPE-|\S{1,64} \[[0-9]{1,10}\]: ")
+# [2001:db8::1]; UniFi's model,MAC,version, also as ("model,MAC,version"): the model is no name, as
+# many have it, so that it is the MAC; MAC,model-version without a name before it; a word, which
+# OneFS follows with the number of the node.
 _HOST = re.compile(
     r"(?:\[([0-9A-Fa-f:.]{2,45})\]"
-    r"|(?:\(\")?([^\s,\"]{1,255}),[0-9a-f]{12},v?[0-9][^\s,:\"]{0,63}(?:\"\))?:?"
-    r"|([^\s\[\](){}<>\"'=,;|]{1,255})) +(?=\S)"
+    r"|(?:\(\")?[^\s,\"]{1,255},([0-9a-f]{12}),v?[0-9][^\s,:\"]{0,63}(?:\"\))?:?"
+    r"|([0-9a-f]{12}),[A-Za-z0-9][^\s,:]{0,63}:"
+    r"|([^\s\[\](){}<>\"'=,;|]{1,255})(?:\(id[0-9]{1,4}\))?) +(?=\S)"
+)
+# Nothing is taken off these: Snare's name ends with a tab, ONTAP's is part of the event's name.
+_SNARE = re.compile(r"([^\s#]{1,255})(?:\t|#011)(?=MSWinEventLog|LinuxKAudit)")
+_ONTAP = re.compile(
+    r"(?=\[([A-Za-z0-9][\w.-]{0,254}): ?[A-Za-z]\w*\.[\w.]+: ?[a-z]+\]: )", re.ASCII
 )
 _IPV6 = re.compile(r"(?=[^%]*::|(?:[^:%]*:){7})[0-9A-Fa-f:.]+(?:%[\w.-]+)?", re.ASCII)
 _IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _ALNUM = re.compile(r"[A-Za-z0-9]")
 _CISCO_BEHIND = re.compile(rf"(?:[0-9]{{1,10}}: +)*[.*]?(?:{_MONTH} +[0-9]|%[A-Z])")
+# ONTAP's audit log names the node twice.
+_AUDITED = re.compile(r"(\S{1,255}): \1: (?=[0-9a-f]{8}\.[0-9a-f]{8} )")
 _BEFORE_MNEMONIC = re.compile(r": +(?=%)")
 
 _NO_DATE = "TIMESTAMP is no date or time (RFC 3164, 4.1.2)"
@@ -105,6 +137,14 @@ _NO_DATE = "TIMESTAMP is no date or time (RFC 3164, 4.1.2)"
 class _Clock(NamedTuple):
     # timestamp is None when what stands in the clock's place is no date or time.
     timestamp: datetime | None
+    end: int
+
+
+class _Beginning(NamedTuple):
+    # What stands before HOSTNAME, or in its place; task is the PROCID of a wireless controller.
+    clock: _Clock | None
+    hostname: str | None
+    task: str | None
     end: int
 
 
@@ -195,8 +235,8 @@ def _parse_headed(text: str, received_day: int, zone: tzinfo) -> SyslogMessage |
 
 def begins_like_3164(text: str, received_day: int, zone: tzinfo) -> bool:
     """Whether a text without a PRI begins with a clock or a mnemonic all the same."""
-    clock, _, at = _read_beginning(text, 0, received_day, zone)
-    return clock is not None or text[at : at + 1] == "%"
+    beginning = _read_beginning(text, 0, received_day, zone)
+    return beginning.clock is not None or text[beginning.end : beginning.end + 1] == "%"
 
 
 def parse_any_3164(text: str, received_day: int, zone: tzinfo) -> SyslogMessage:
@@ -217,15 +257,16 @@ def parse_any_3164(text: str, received_day: int, zone: tzinfo) -> SyslogMessage:
     # The caller has looked it up in PRIS.
     assert pri is not None
     facility, severity = PRIS[pri[1]]
-    clock, hostname, at = _read_beginning(text, pri.end(), received_day, zone)
+    clock, hostname, task, at = _read_beginning(text, pri.end(), received_day, zone)
     timestamp = clock.timestamp if clock else None
-    if clock and hostname is None:
-        hostname, at = _read_host(text, at)
+    if hostname is None:
+        hostname, at = _read_host(text, at) if clock else _read_sure_host(text, at)
     content = split_content(text[at:], stamped=clock is not None)
     msgid = content.msgid
-    fortinet = None if clock else parse_fortinet(content.message, zone)
-    if fortinet:
-        timestamp, hostname, msgid = fortinet
+    pairs = None if clock else parse_pairs(content.message, zone)
+    if pairs:
+        timestamp, hostname, msgid = pairs
+    has_clock = clock is not None or pairs is not None
     return SyslogMessage(
         facility=facility,
         severity=severity,
@@ -233,33 +274,43 @@ def parse_any_3164(text: str, received_day: int, zone: tzinfo) -> SyslogMessage:
         timestamp=timestamp,
         hostname=hostname,
         app_name=content.app_name,
-        procid=content.procid,
+        procid=content.procid or task,
         msgid=msgid,
-        malformed=_NO_DATE if clock and clock.timestamp is None else None,
+        malformed=_NO_DATE if has_clock and timestamp is None else None,
     )
 
 
-def _read_beginning(
-    text: str, at: int, received_day: int, zone: tzinfo
-) -> tuple[_Clock | None, str | None, int]:
+def _read_beginning(text: str, at: int, received_day: int, zone: tzinfo) -> _Beginning:
     # Sequence number, origin and clock, in this order or the first two exchanged, each optional.
-    start = _skip_sequence(text, at)
-    clock = _read_clock(text, start, received_day, zone)
+    nexus = _NEXUS_ORIGIN.match(text, at)
+    start = nexus.end() if nexus else _skip_sequence(text, at)
+    hostname = nexus[1] if nexus else None
+    clock, task = _read_clock_of_task(text, start, received_day, zone)
     if clock is not None:
-        return clock, None, clock.end
+        return _Beginning(clock, hostname, task, clock.end)
     origin = None if _UPTIME.match(text, start) else _ORIGIN.match(text, start)
     if origin is not None:
+        hostname = origin[1] or origin[2]
         start = _skip_sequence(text, origin.end())
-        clock = _read_clock(text, start, received_day, zone)
+        clock, task = _read_clock_of_task(text, start, received_day, zone)
         if clock is not None:
-            return clock, origin[1], clock.end
+            return _Beginning(clock, hostname, task, clock.end)
     uptime = _UPTIME.match(text, start)
     if uptime is not None:
         start = uptime.end()
     # A number and a colon before anything but a mnemonic are text.
     if text[start : start + 1] != "%":
-        return None, None, at
-    return None, origin[1] if origin else None, start
+        return _Beginning(None, None, None, at)
+    return _Beginning(None, hostname, None, start)
+
+
+def _read_clock_of_task(
+    text: str, at: int, received_day: int, zone: tzinfo
+) -> tuple[_Clock | None, str | None]:
+    task = _TASK.match(text, at)
+    if task is None:
+        return _read_clock(text, at, received_day, zone), None
+    return _read_clock(text, task.end(), received_day, zone), task[1]
 
 
 def _skip_sequence(text: str, at: int) -> int:
@@ -282,6 +333,12 @@ def _read_clock(text: str, at: int, received_day: int, zone: tzinfo) -> _Clock |
         offset = "Z" if offset == "UTC" else offset or ""
         iso = f"{year}-{month}-{day}T{clock}.{fraction or 0}{offset}"
         return _Clock(parse_iso(iso, zone), match.end())
+    match = _NUMERIC_CLOCK.match(text, at)
+    if match is not None:
+        first, second, year, clock, zone_name = match.groups()
+        stamp_of_four = (first, second, year, clock)
+        timestamp = numeric_moment(stamp_of_four, received_day, zone, zone_name)
+        return _Clock(timestamp, match.end())
     return None
 
 
@@ -289,13 +346,16 @@ def _read_host(text: str, at: int) -> tuple[str | None, int]:
     forwarded = _FORWARDED.match(text, at)
     if forwarded is not None:
         return forwarded[1], forwarded.end()
+    hostname, behind = _read_sure_host(text, at)
+    if hostname is not None:
+        return hostname, behind
     match = None if _NO_HOST.match(text, at) else _HOST.match(text, at)
     if match is None:
         return None, at
-    address, station, word = match.groups()
+    address, middle, station, word = match.groups()
     end = match.end()
     if word is None:
-        return address or station, end
+        return address or middle or station, end
     if ":" in word:
         name = _host_before_colon(word, text, end)
         return name, at if name is None else end
@@ -303,6 +363,12 @@ def _read_host(text: str, at: int) -> tuple[str | None, int]:
         return None, at
     colon = _BEFORE_MNEMONIC.match(text, end)
     return word, colon.end() if colon else end
+
+
+def _read_sure_host(text: str, at: int) -> tuple[str | None, int]:
+    # These need no TIMESTAMP before them to be a HOSTNAME.
+    match = _SNARE.match(text, at) or _ONTAP.match(text, at) or _AUDITED.match(text, at)
+    return (match[1], match.end()) if match else (None, at)
 
 
 def _host_before_colon(word: str, text: str, end: int) -> str | None:

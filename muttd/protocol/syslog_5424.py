@@ -34,7 +34,7 @@ _DATE_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]++
 _HEADER = re.compile(
     rf"<([0-9]{{1,3}})>[1-9][0-9]{{0,2}} "
     rf"(-|{_DATE_TIME}(?:Z|[+-][0-9]{{2}}:[0-9]{{2}})) "
-    rf"([!-~]{{1,255}}+) ([!-~]{{1,255}}+) ([!-~]{{1,255}}+) ([!-~]{{1,255}}+) "
+    rf"([!-~]{{1,255}}+) (?![CL]E?EF:)([!-~]{{1,255}}+) ([!-~]{{1,255}}+) ([!-~]{{1,255}}+) "
     rf"{_STRUCTURED_DATA}(?: (.*)|)\Z",
     re.DOTALL,
 )
@@ -60,6 +60,8 @@ _TOKEN = re.compile(r"([^\s\[]\S{0,254})(?: +|\Z)")
 _LOOSE_DATA = re.compile(rf"(-(?= |\Z)|(?>(?:{_ELEMENT})+))", re.DOTALL)
 # Check Point Log Exporter: [action:"Accept"; flags:"411908"; ...] where STRUCTURED-DATA belongs.
 _CHECK_POINT = re.compile(r'\[\w+:"', re.ASCII)
+# CyberArk and others: HOSTNAME, and then their own format instead of all the rest.
+_EVENT_FORMAT = re.compile(r"(CEF|LEEF):[0-9]")
 _FIRST_WORD = re.compile(r"[a-z][a-z0-9_-]{0,47}(?= )")
 
 _FIELDS = (
@@ -156,6 +158,8 @@ class _Reader:
         self.malformed: str | None = None
         # Nothing here is like a header: what follows is text.
         self.is_lost = False
+        # The rest is CEF or LEEF: there is no STRUCTURED-DATA.
+        self.is_event = False
 
     def read(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
         match = pattern.match(self.text, self.at)
@@ -197,7 +201,12 @@ def parse_loose_5424(text: str, zone: tzinfo) -> SyslogMessage:
         complete = len(fields) == 1
         fields.append(word[0] if word and complete else None)
     data: Elements = {}
-    if epoch is None and not reader.is_lost and (complete or text.startswith("[", reader.at)):
+    if (
+        epoch is None
+        and not reader.is_lost
+        and not reader.is_event
+        and (complete or text.startswith("[", reader.at))
+    ):
         data = _read_structured_data(reader)
         complete = True
     fields += [None] * (len(_FIELDS) - len(fields))
@@ -219,6 +228,11 @@ def parse_loose_5424(text: str, zone: tzinfo) -> SyslogMessage:
 def _read_fields(reader: _Reader, wanted: Sequence[tuple[str, str]]) -> list[str | None]:
     fields: list[str | None] = []
     for name, section in wanted:
+        event = _EVENT_FORMAT.match(reader.text, reader.at) if name == "APP-NAME" else None
+        if event is not None:
+            fields += [event[1], None, None]
+            reader.is_event = True
+            break
         token = reader.read(_TOKEN)
         if token is None:
             reader.complain(f"no {name}", section)

@@ -31,6 +31,8 @@ _MONTHS = {
     )
 }
 
+_MONTH_NAMES = tuple(_MONTHS)
+
 # Hours east of UTC. Where a name has several meanings (CST, IST, BST) and the configured zone
 # does not use it itself, the meaning is the one that router vendors' documents use.
 ZONE_HOURS: dict[str, float] = {
@@ -139,7 +141,7 @@ def bsd_moment(
         return None
     if not 1 < local.year < 9999:
         return None
-    moment = local.replace(tzinfo=_zone_of(zone_name, local, zone)).astimezone(UTC)
+    moment = local.replace(tzinfo=zone_of(zone_name, local, zone)).astimezone(UTC)
     return moment + timedelta(seconds=leap)
 
 
@@ -155,7 +157,39 @@ def _in_latest_year(month: int, day: int, received_day: int) -> date:
     raise ValueError("no year has this day")
 
 
-def _zone_of(name: str | None, local: datetime, zone: tzinfo) -> tzinfo:
+def numeric_moment(
+    stamp: tuple[str, str, str, str], received_day: int, zone: tzinfo, zone_name: str | None
+) -> datetime | None:
+    """Read a date of which nobody knows whether the month or the day comes first.
+
+    Args:
+        stamp: Two digits, two digits, the year, hh:mm:ss.
+        received_day: Proleptic ordinal of the day of receipt: the reading that is nearer to it
+            is taken, and the month first if both are the same.
+        zone, zone_name: As for bsd_moment.
+
+    Returns:
+        The time in UTC, or None if it is none either way.
+    """
+    first, second, year, clock = stamp
+    readings = []
+    for month, day in ((first, second), (second, first)):
+        if 1 <= int(month) <= len(_MONTH_NAMES):
+            name = _MONTH_NAMES[int(month) - 1]
+            moment = bsd_moment((year, name, day, clock), received_day, zone, zone_name)
+            if moment is not None:
+                readings.append(moment)
+    return min(readings, key=lambda at: abs(at.toordinal() - received_day), default=None)
+
+
+def zone_of(name: str | None, local: datetime, zone: tzinfo) -> tzinfo:
+    """What a zone's name means to a sender, at its local time (naive).
+
+    Args:
+        name: A name of ZONE_HOURS or an offset or both; None means zone.
+        local: Naive; a name that zone itself uses then is zone.
+        zone: Where the sender's clock stands, if it does not say.
+    """
     if name is None or name == zone.tzname(local):
         return zone
     letters = name.rstrip("+-:0123456789")
