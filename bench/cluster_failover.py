@@ -6,7 +6,7 @@
     deaths         the Redis primary, the PostgreSQL primary and a daemon are killed, one by one
     redis-away     all of Redis is stopped and started again
     postgres-away  all of PostgreSQL is stopped and started again
-    switch-overs   SENTINEL FAILOVER, twice
+    switch-overs   SENTINEL FAILOVER, three times
     hangs          SIGSTOP to each primary
 
 Each on servers and daemons of its own; without names, all of them. Prints the recovery times and
@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from cluster_scenarios import FULL, SCENARIOS, Pace
@@ -62,7 +63,7 @@ def main() -> int:
     parser.add_argument("--gap", type=float, default=FULL.gap_s)
     parser.add_argument("--outage", type=float, default=FULL.outage_s)
     args = parser.parse_args()
-    pace = Pace(rate_per_s=args.rate, gap_s=args.gap, outage_s=args.outage)
+    pace = replace(FULL, rate_per_s=args.rate, gap_s=args.gap, outage_s=args.outage)
     for name in args.scenario or SCENARIOS:
         play(name, pace)
     return 0

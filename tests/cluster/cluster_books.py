@@ -53,10 +53,26 @@ class Account:
     doubled: Sequence[int]
 
 
+TABLES = ("event_audit_log", "event_history")
+
+
+def sequences_since(cluster: Cluster, seconds: float) -> set[str]:
+    """What was received in the last seconds and is stored."""
+    return {
+        match[0]
+        for table in TABLES
+        for (message,) in cluster.servers.writable.execute(
+            f"SELECT message FROM {table} WHERE received_at > now() - interval '{seconds} s'",
+            database=DATABASE,
+        )
+        if (match := SEQUENCE.search(str(message)))
+    }
+
+
 def stored_numbers(cluster: Cluster) -> dict[str, Counter[int]]:
     """How often each number is in event_audit_log or event_history."""
     found: dict[str, Counter[int]] = {kind: Counter() for kind in KINDS}
-    for table in ("event_audit_log", "event_history"):
+    for table in TABLES:
         rows = cluster.servers.writable.execute(f"SELECT message FROM {table}", database=DATABASE)
         for (message,) in rows:
             if match := SEQUENCE.search(str(message)):

@@ -24,7 +24,8 @@ from servers.redis_server import RedisSetup, SentinelSet, needs_redis, sentinel_
 
 from muttd.queue.redis_keys import acl_rule
 
-NEEDS = [needs_redis, needs_postgres, pytest.mark.chaos]
+# A machine that is busy otherwise takes its time to fail over.
+NEEDS = [needs_redis, needs_postgres, pytest.mark.chaos, pytest.mark.timeout(300)]
 
 REDIS_USER, REDIS_PASSWORD = "mutt", "redis-secret"
 WATCHER, WATCHER_PASSWORD = "watcher", "sentinel-secret"
