@@ -21,7 +21,7 @@ import trio
 
 from muttd.errors import StoreError, StoreUnavailable
 from muttd.queue.redis_errors import is_connection_fault, translated
-from muttd.queue.redis_options import RedisMode, RedisOptions, Server
+from muttd.queue.redis_options import RedisMode, RedisOptions
 from muttd.queue.redis_sentinel import Sentinels
 from muttd.queue.redis_session import Attempt, Session, SessionFactory
 
@@ -101,11 +101,19 @@ class RedisLink:
         finally:
             session.retire()
 
-    def is_steady(self, primary: Server, attempt: Attempt) -> bool:
-        """Whether the sentinels, if there are any, agree on this primary. In a worker thread."""
+    def is_steady(self, session: Session, attempt: Attempt, *, must_hear_all: bool) -> bool:
+        """Whether the sentinels, if there are any, stand by this primary. In a worker thread.
+
+        Args:
+            session: Of the attempt; it may be used again afterwards.
+            attempt: Whose time it costs.
+            must_hear_all: Whether a sentinel that does not answer is a reason to say no.
+        """
         if self.options.mode is RedisMode.STANDALONE:
             return True
-        return self._sentinels.is_steady(primary, attempt)
+        is_steady = self._sentinels.is_steady(session.server, attempt, must_hear_all=must_hear_all)
+        attempt.use(session.connection)
+        return is_steady
 
     def forget_primary(self) -> None:
         """Drop every connection: the next call looks the primary up. From any thread."""

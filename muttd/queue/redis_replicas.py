@@ -7,13 +7,15 @@
 
 WAIT 1 alone is not enough. In a failover by hand the sentinels promote one replica while another
 still follows the old primary, and its answer would confirm a write that is about to be lost. So a
-replica that was in step and has fallen silent is a reason to ask the sentinels.
+replica that was in step and has fallen silent is a reason to ask the sentinels. So is a primary
+without any replica: it may have been replaced while it hung, and not know it.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass, field
 
 from muttd.errors import StoreUnavailable
 from muttd.queue.redis_link import RedisLink
@@ -25,6 +27,22 @@ HOLD_S = 10.0
 _REFRESH_S = 1.0
 # Replicas report once a second.
 _MAX_LAG_S = 2
+# How long the sentinels' word for a primary without replicas is good. Shorter than they need to
+# find out that it hangs.
+_AGREED_S = 0.5
+
+
+@dataclass(slots=True)
+class _Known:
+    """What we know of one primary.
+
+    Attributes:
+        seen: (when, replicas in step), oldest first, none older than HOLD_S.
+        agreed_at: When the sentinels last stood by it.
+    """
+
+    seen: list[tuple[float, int]] = field(default_factory=list)
+    agreed_at: float = float("-inf")
 
 
 class Replicas:
@@ -37,9 +55,9 @@ class Replicas:
     def __init__(self, link: RedisLink) -> None:
         self._link = link
         self._lock = threading.Lock()
-        self._run_id = ""
-        # (when, replicas in step), oldest first, none older than HOLD_S.
-        self._seen: list[tuple[float, int]] = []
+        # By the run id of the primary. A call that was stuck in the old one may come back while
+        # others work with the new one, and what is known of one says nothing about the other.
+        self._known: dict[str, _Known] = {}
         # After a write that was not confirmed: look before the next one, so that repeating it
         # against a primary that cannot confirm does not fill the stream with copies.
         self._is_doubtful = False
@@ -63,22 +81,40 @@ class Replicas:
         Raises:
             StoreUnavailable: They do not have it in time. It may be lost or not.
         """
-        if not expected:
+        if not self._link.options.wait_replicas:
             return
-        confirmed = int(session.client.wait(expected, int(self._link.options.wait_s * 1000)))
+        confirmed = 0
+        if expected:
+            confirmed = int(session.client.wait(expected, int(self._link.options.wait_s * 1000)))
         self._is_doubtful = not self._is_enough(confirmed, expected, session, attempt)
         if self._is_doubtful:
             raise self._unconfirmed(confirmed, expected)
 
     def _is_enough(self, count: int, expected: int, session: Session, attempt: Attempt) -> bool:
+        if not expected:
+            return self._is_agreed(session, attempt)
         if count >= expected:
             return True
         least = min(self._link.options.wait_replicas, expected)
-        return count >= least and self._link.is_steady(session.server, attempt)
+        return count >= least and self._link.is_steady(session, attempt, must_hear_all=True)
+
+    def _is_agreed(self, session: Session, attempt: Attempt) -> bool:
+        known = self._known.setdefault(session.run_id, _Known())
+        if known.agreed_at > time.monotonic() - _AGREED_S:
+            return True
+        asked_at = time.monotonic()
+        if not self._link.is_steady(session, attempt, must_hear_all=False):
+            return False
+        known.agreed_at = asked_at
+        return True
 
     def _unconfirmed(self, count: int, expected: int) -> StoreUnavailable:
         # Perhaps another server is primary by now.
         self._link.forget_primary()
+        if not expected:
+            return StoreUnavailable(
+                f"{self._link.options}: the sentinels do not agree on a primary"
+            )
         return StoreUnavailable(
             f"{self._link.options}: {count} of {expected} replicas confirm what is written"
         )
@@ -87,17 +123,21 @@ class Replicas:
         """Replicas in step now, or a moment ago; and the most of the last HOLD_S."""
         now = time.monotonic()
         with self._lock:
-            if session.run_id != self._run_id:
-                # Another server: what the one before had says nothing about it.
-                self._run_id, self._seen, self._is_doubtful = session.run_id, [], False
-            is_due = not self._seen or self._seen[-1][0] < now - _REFRESH_S or self._is_doubtful
+            seen = self._known.setdefault(session.run_id, _Known()).seen
+            is_due = not seen or seen[-1][0] < now - _REFRESH_S or self._is_doubtful
         in_step = _count_in_step(session) if is_due else None
         with self._lock:
             if in_step is not None:
-                self._seen = [each for each in self._seen if each[0] > now - HOLD_S]
-                self._seen.append((now, in_step))
-            counts = [count for _, count in self._seen]
+                seen.append((now, in_step))
+                self._forget_before(now - HOLD_S, session.run_id)
+            counts = [count for _, count in seen]
             return counts[-1], max(counts)
+
+    def _forget_before(self, moment: float, run_id: str) -> None:
+        for other, known in list(self._known.items()):
+            known.seen[:] = [each for each in known.seen if each[0] > moment]
+            if not known.seen and other != run_id:
+                del self._known[other]
 
 
 def _count_in_step(session: Session) -> int:

@@ -1,13 +1,16 @@
 """Ask the sentinels who is primary. All of them, because one may not have heard of a failover yet.
 
     who_is_primary()   the answer with the highest configuration epoch wins; a majority is enough
-    is_steady()        whether all say the same, and none is just now promoting another
+    is_steady()        whether a majority stands by a primary, and none is replacing it
 
+The sentinel that leads a failover names the old primary until every replica follows the new one;
+the epoch is the new one from the moment it is promoted, and the flag says that it goes on.
 redis-py's own Sentinel client believes the first sentinel that answers.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import redis
@@ -41,36 +44,55 @@ class Sentinels:
         self._sessions = sessions
         # Those that answered last are asked first.
         self._order = list(options.servers)
+        self._majority = len(options.servers) // 2 + 1
 
     def who_is_primary(self, attempt: Attempt) -> Server:
         """Where the primary is.
 
         Raises:
-            redis.RedisError: No sentinel answers, or none knows the service.
+            redis.RedisError: No sentinel answers, none knows the service, or the primary is just
+                being replaced.
         """
-        majority = len(self._options.servers) // 2 + 1
-        opinions: list[_Opinion] = []
+        settled: list[_Opinion] = []
+        moving: list[_Opinion] = []
         failures: list[str] = []
         for sentinel in self._order:
             try:
-                opinions.append(self._ask(sentinel, attempt))
+                opinion = self._ask(sentinel, attempt)
+                (moving if opinion.is_failing_over else settled).append(opinion)
             except redis.RedisError as exc:
                 failures.append(f"{show_server(sentinel)}: {exc}")
                 # Replaced, not changed: other threads may be going through it.
                 self._order = [*(each for each in self._order if each != sentinel), sentinel]
-            if len(opinions) == majority:
+            if len(settled) == self._majority:
                 break
-        if not opinions:
+        # Of equals the first: what is settled.
+        newest = max([*settled, *moving], key=lambda opinion: opinion.epoch, default=None)
+        if newest is None:
             raise redis.ConnectionError("no sentinel knows the primary: " + "; ".join(failures))
-        return max(opinions, key=lambda opinion: opinion.epoch).primary
+        if newest.is_failing_over:
+            raise redis.ConnectionError("the sentinels are replacing the primary")
+        return newest.primary
 
-    def is_steady(self, primary: Server, attempt: Attempt) -> bool:
-        """Whether every sentinel answers, holds this for the primary and promotes no other."""
-        try:
-            opinions = [self._ask(sentinel, attempt) for sentinel in self._options.servers]
-        except redis.RedisError:
+    def is_steady(self, primary: Server, attempt: Attempt, *, must_hear_all: bool) -> bool:
+        """Whether a majority of the sentinels stands by this primary, and none is replacing it.
+
+        Args:
+            primary: The one in question.
+            attempt: Whose time it costs.
+            must_hear_all: Only the sentinel that leads a failover knows of it while it goes on;
+                one that does not answer may be that one.
+        """
+        opinions: list[_Opinion] = []
+        for sentinel in self._options.servers:
+            with suppress(redis.RedisError):
+                opinions.append(self._ask(sentinel, attempt))
+        if must_hear_all and len(opinions) < len(self._options.servers):
             return False
-        return all(each.primary == primary and not each.is_failing_over for each in opinions)
+        newest = max((each.epoch for each in opinions), default=0)
+        backing = [each for each in opinions if (each.primary, each.epoch) == (primary, newest)]
+        is_replaced = any(each.primary == primary and each.is_failing_over for each in opinions)
+        return len(backing) >= self._majority and not is_replaced
 
     def _ask(self, sentinel: Server, attempt: Attempt) -> _Opinion:
         timeout_s = min(attempt.left_s, self._options.timeout_s * _PATIENCE)
