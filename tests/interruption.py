@@ -18,18 +18,29 @@ class Interruption:
 
     Args:
         backend: A queue or a store.
+
+    Attributes:
+        refused: Calls that were refused.
+        answers: Calls wait for it, as for a backend that hangs.
+        waiting: Calls that wait for it now.
     """
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
         self.is_away = False
         self.refused = 0
+        self.answers: trio.Event | None = None
+        self.waiting = 0
 
     def __getattr__(self, name: str) -> Any:
         """A method of the backend, behind the interruption."""
         method = getattr(self._backend, name)
 
         async def call(*args: Any, **kwargs: Any) -> Any:
+            if self.answers is not None:
+                self.waiting += 1
+                await self.answers.wait()
+                self.waiting -= 1
             if self.is_away:
                 self.refused += 1
                 raise StoreUnavailable("away for this test")

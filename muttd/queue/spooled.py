@@ -172,18 +172,22 @@ class SpooledQueue:
     async def _drain(self) -> None:
         failures = 0
         entries: list[Entry] = []
+        does_answer = False
         while self._items:
             try:
-                if failures:
-                    # Not with the first append: that may hold up whoever appends until it fails.
+                if not does_answer:
+                    # Not found out with an append, which may hold up whoever appends as long as
+                    # a queue that hangs does not answer.
                     await self._remote.ping()
                 await self._move_some(entries)
             except StoreUnavailable as exc:
                 failures += 1
+                does_answer = False
                 self._error = str(exc)
                 await trio.sleep(backoff_s(failures, base_s=_RETRY_BASE_S, cap_s=_RETRY_CAP_S))
             else:
                 failures = 0
+                does_answer = True
 
     async def _move_some(self, entries: list[Entry]) -> None:
         """Move entries, which are taken already, or those that follow; `entries` is what is left.

@@ -179,6 +179,26 @@ async def test_who_only_asks_does_not_wait_for_a_queue_that_is_known_to_be_away(
     assert (await scene.queue.depth(Stream.INGEST)).items == 1
 
 
+async def test_the_drain_holds_nobody_up_while_the_queue_hangs(
+    scene: Scene, nursery: trio.Nursery
+) -> None:
+    scene.remote.is_away = True
+    await scene.append(1)
+    scene.remote.answers = trio.Event()
+    nursery.start_soon(scene.queue.run)
+
+    async def is_asked() -> bool:
+        return scene.remote.waiting > 0
+
+    await wait_until(is_asked)
+    with trio.fail_after(5):
+        await scene.append(2)
+    scene.remote.is_away = False
+    scene.remote.answers.set()
+    await scene.wait_drained()
+    assert await scene.arrived() == [1, 2]
+
+
 async def test_alerts_are_not_spooled(scene: Scene) -> None:
     scene.remote.is_away = True
     with pytest.raises(StoreUnavailable):
