@@ -13,7 +13,8 @@ import trio
 
 from muttd.accounts import Account
 from muttd.listeners.udp import Datagram
-from muttd.protocol.usm import PendingKey, Usm
+from muttd.protocol.usm import Usm
+from muttd.protocol.usm_sender import PendingKey
 
 # Some 30 000 traps of usual length.
 MAX_WAITING_OCTETS = 8_388_608

@@ -35,7 +35,8 @@ from muttd.protocol.snmp_encode import encode_response
 from muttd.protocol.snmp_text import describe
 from muttd.protocol.snmp_v3 import is_v3
 from muttd.protocol.snmp_varbind import SNMP_TRAP_COMMUNITY
-from muttd.protocol.usm import Opened, PendingKey, Usm
+from muttd.protocol.usm import Opened, Usm
+from muttd.protocol.usm_sender import PendingKey
 from muttd.sink import Sink
 
 LISTENER = "snmp"

@@ -105,6 +105,7 @@ class Notification(NamedTuple):
         version: As in the message.
         community: As in the message; a secret, so it is in no repr. Empty in SNMPv3.
         pdu: Which PDU it came in.
+        security: Of SNMPv3, else None.
         request_id: Of an SNMPv2-Trap or an Inform; None for a v1 trap.
         trap_oid: The value of snmpTrapOID.0.
         enterprise: Of a v1 trap, or the value of snmpTrapEnterprise.0.
@@ -113,12 +114,12 @@ class Notification(NamedTuple):
         sys_up_time: In hundredths of a second, 32 bits; None if there is none.
         varbinds: In wire order; for a v1 trap with the additions of RFC 3584, 3.1 (4).
         binding_octets: The content of variable-bindings as received, for the Response.
-        security: Of SNMPv3, else None.
     """
 
     version: Version
     community: bytes
     pdu: Pdu
+    security: Security | None
     request_id: int | None
     trap_oid: str
     enterprise: str | None
@@ -128,7 +129,6 @@ class Notification(NamedTuple):
     sys_up_time: int | None
     varbinds: tuple[WireVarbind, ...]
     binding_octets: bytes
-    security: Security | None = None
 
     @property
     def host_address(self) -> str | None:
@@ -172,12 +172,19 @@ def parse_notification(octets: bytes) -> Notification:
     return parse_pdu(octets, at, end, (version, octets[start:at]))
 
 
-def parse_pdu(octets: bytes, at: int, end: int, head: tuple[Version, bytes]) -> Notification:
+def parse_pdu(
+    octets: bytes,
+    at: int,
+    end: int,
+    head: tuple[Version, bytes],
+    security: Security | None = None,
+) -> Notification:
     """Parse the PDU of a message whose head was read.
 
     Args:
         octets: What holds the PDU, at octets[at:end].
         head: Version and community of the message.
+        security: Of SNMPv3.
 
     Raises:
         MalformedBer, MalformedTrap: As parse_notification.
@@ -189,10 +196,10 @@ def parse_pdu(octets: bytes, at: int, end: int, head: tuple[Version, bytes]) -> 
         name = _OTHER_PDUS.get(identifier, f"a PDU 0x{identifier:02x}")
         raise MalformedTrap(f"{name} is no notification", at=at, source="RFC 3416, 3")
     parse = _parse_trap_v1 if pdu is Pdu.TRAP else _parse_trap_v2
-    return parse(octets, start, stop, (*head, pdu))
+    return parse(octets, start, stop, (*head, pdu, security))
 
 
-_Head = tuple[Version, bytes, Pdu]
+_Head = tuple[Version, bytes, Pdu, Security | None]
 
 
 def _parse_trap_v2(octets: bytes, at: int, end: int, head: _Head) -> Notification:

@@ -46,23 +46,21 @@ from muttd.protocol.snmp_v3 import (
     read_scoped,
 )
 from muttd.protocol.snmp_varbind import WireVarbind
-from muttd.protocol.usm_crypto import (
-    SALT_OCTETS,
-    decrypt,
-    fits_cipher,
-    is_costly,
-    localised,
-    localised_priv,
-    mac,
+from muttd.protocol.usm_crypto import SALT_OCTETS, Decryptor, fits_cipher
+from muttd.protocol.usm_sender import (
+    WINDOW_S,
+    Clock,
+    PendingKey,
+    Sender,
+    auth_key,
+    with_cheap_priv_key,
 )
 from muttd.protocol.usm_users import ENGINE_ID_OCTETS, UsmUser
 
-# RFC 3414, 2.2.3. Not a setting: both ends must agree on it.
-WINDOW_S = 150
-# Senders we remember, and users at them: some 300 and 600 octets each. Only who has the keys of a
-# user can fill them; the one heard of longest ago goes first.
+# Users at engines that we remember, and engines: some 2 kB and 300 octets each. Only who has the
+# keys of a user can fill them; the one heard of longest ago goes first.
+MAX_SENDERS = 32_768
 MAX_ENGINES = 32_768
-MAX_KEYS = 65_536
 
 _REPORT = 0xA8
 _USM_STATS = "1.3.6.1.6.3.15.1.1"
@@ -101,42 +99,6 @@ class Opened(NamedTuple):
     context_name: bytes
 
 
-class PendingKey(NamedTuple):
-    """An authentic message that can be opened once a costly key is there.
-
-    Attributes:
-        user: Whose key it is.
-        engine_id: At which engine.
-    """
-
-    user: UsmUser
-    engine_id: bytes
-
-    def derive(self) -> Key:
-        """The key. Takes milliseconds, in which the interpreter is free: for a thread."""
-        user = self.user
-        assert user.auth is not None
-        assert user.priv is not None
-        auth_key = localised(user.auth, user.auth_key, self.engine_id)
-        priv_key = localised_priv(user.auth, user.priv, user.priv_key, self.engine_id)
-        return Key(user.auth, auth_key, user.priv, priv_key)
-
-
-class _Clock(NamedTuple):
-    """What was last heard of the clock of an engine (RFC 3414, 2.3)."""
-
-    boots: int
-    time: int
-    heard_at: float
-
-
-class _Known(NamedTuple):
-    """A user at an engine; the key lacks its priv_key while that is pending."""
-
-    user: UsmUser
-    key: Key
-
-
 class Usm:
     """Opens messages, and answers them.
 
@@ -153,20 +115,20 @@ class Usm:
         self.engine = engine
         self.stats = {kind.counter: 0 for kind in RefusedByUsm.__subclasses__()}
         self._users: dict[tuple[bytes, bytes | None], UsmUser] = {}
-        self._keys: Recent[tuple[bytes, bytes], _Known] = Recent(MAX_KEYS)
-        self._clocks: Recent[bytes, _Clock] = Recent(MAX_ENGINES)
+        self._senders: Recent[tuple[bytes, bytes], Sender] = Recent(MAX_SENDERS)
+        self._clocks: Recent[bytes, Clock] = Recent(MAX_ENGINES)
         self._salts = 0
         self.replace_users(users)
 
     @property
     def known(self) -> tuple[int, int]:
-        """How many engines, and how many keys of users at engines, are remembered."""
-        return len(self._clocks), len(self._keys)
+        """How many engines, and how many users at engines, are remembered."""
+        return len(self._clocks), len(self._senders)
 
     def replace_users(self, users: Sequence[UsmUser]) -> None:
         """Know these users from now on. What was heard of clocks stays."""
         self._users = {(user.name, user.engine_id): user for user in users}
-        self._keys.clear()
+        self._senders.clear()
 
     def engine_time(self, now: float) -> int:
         """snmpEngineTime: seconds since our last start."""
@@ -202,7 +164,7 @@ class Usm:
     def _open(self, message: V3Message, octets: bytes, now: float) -> Opened | PendingKey:
         is_ours = message.engine_id == self.engine.engine_id
         try:
-            opened = self._open_authentic(message, octets, now)
+            opened, sender = self._open_authentic(message, octets, now)
         except RefusedByUsm:
             # Who wants an answer takes us for the authoritative engine: that he is wrong about it
             # comes before all else (RFC 3414, 3.2 (3)).
@@ -214,36 +176,40 @@ class Usm:
             # reportable flag set, which agents do send, is a trap all the same.
             if opened.notification.pdu is Pdu.INFORM:
                 raise UnknownEngineId("inform for another engine ID")
-            if opened.key.auth is not None:
-                self._hear(message, now)
+            if sender is not None:
+                sender.clock.hear(message, now)
         return opened
 
-    def _open_authentic(self, message: V3Message, octets: bytes, now: float) -> Opened | PendingKey:
-        if len(message.engine_id) not in ENGINE_ID_OCTETS:
+    def _open_authentic(
+        self, message: V3Message, octets: bytes, now: float
+    ) -> tuple[Opened | PendingKey, Sender | None]:
+        engine_id = message.engine_id
+        if len(engine_id) not in ENGINE_ID_OCTETS:
             raise UnknownEngineId("engine ID has not 5 to 32 octets")
-        name = (message.user_name, message.engine_id)
-        known = self._keys.get(name)
+        name = (message.user_name, engine_id)
+        known = self._senders.get(name)
         user = self._user_of(message) if known is None else known.user
-        level = message.flags & LEVEL
-        if level != user.level:
-            wanted = LEVEL_NAMES[user.level]
-            raise UnsupportedSecurityLevel(f"{LEVEL_NAMES[level]}, the user is {wanted}")
-        key = _auth_key(user, message.engine_id) if known is None else known.key
-        if key.auth is not None:
-            zeros = bytes(key.auth.mac_octets)
-            after = message.mac_at + len(message.mac)
-            blank = octets[: message.mac_at] + zeros + octets[after : message.end]
-            # A MAC of another length never compares equal.
-            if not hmac.compare_digest(message.mac, mac(key.auth, key.auth_key, blank)):
-                raise WrongDigest("digest is wrong", at=message.mac_at)
-            if known is None:
-                # Not before: who has no key shall neither push others out nor cost more than this.
-                key = _with_cheap_priv_key(user, message.engine_id, key)
-                self._keys.put(name, _Known(user, key))
-            self._refuse_untimely(message, now)
-        if user.priv is not None and not key.priv_key:
-            return PendingKey(user, message.engine_id)
-        return _read_data(message, octets, key)
+        if message.flags & LEVEL != user.level:
+            level, wanted = LEVEL_NAMES[message.flags & LEVEL], LEVEL_NAMES[user.level]
+            raise UnsupportedSecurityLevel(f"{level}, the user is {wanted}")
+        if user.auth is None:
+            return _read_data(message, octets, Key(), None), None
+        sender = known or Sender(user, auth_key(user, engine_id), self._clock_of(engine_id))
+        after = message.mac_at + len(message.mac)
+        zeros = sender.authenticator.zeros
+        blank = octets[: message.mac_at] + zeros + octets[after : message.end]
+        # A MAC of another length never compares equal.
+        if not hmac.compare_digest(message.mac, sender.authenticator.mac(blank)):
+            raise WrongDigest("digest is wrong", at=message.mac_at)
+        if known is None:
+            # Not before: who has no key shall neither push others out nor cost more than this.
+            sender = Sender(user, with_cheap_priv_key(user, engine_id, sender.key), sender.clock)
+            self._senders.put(name, sender)
+            self._clocks.put(engine_id, sender.clock)
+        self._refuse_untimely(message, sender.clock, now)
+        if user.priv is not None and sender.decryptor is None:
+            return PendingKey(user, engine_id), sender
+        return _read_data(message, octets, sender.key, sender.decryptor), sender
 
     def _user_of(self, message: V3Message) -> UsmUser:
         name = message.user_name
@@ -252,35 +218,27 @@ class Usm:
             raise UnknownUserName("user name is not known")
         return user
 
-    def learn(self, pending: PendingKey, key: Key) -> None:
-        """Take a key that PendingKey.derive() made; the message can be opened now."""
-        user = pending.user
-        # The users may have been replaced meanwhile.
-        if self._users.get((user.name, user.engine_id)) is user:
-            self._keys.put((user.name, pending.engine_id), _Known(user, key))
+    def _clock_of(self, engine_id: bytes) -> Clock:
+        return self._clocks.get(engine_id) or Clock()
 
-    def _refuse_untimely(self, message: V3Message, now: float) -> None:
+    def _refuse_untimely(self, message: V3Message, clock: Clock, now: float) -> None:
         # RFC 3414, 3.2 (7): a) we are authoritative, b) the sender is.
-        boots, time = message.engine_boots, message.engine_time
         if message.engine_id == self.engine.engine_id:
-            known_boots, known_time = self.engine.boots, self.engine_time(now)
-            is_timely = boots == known_boots and abs(time - known_time) <= WINDOW_S
-        elif clock := self._clocks.get(message.engine_id):
-            known_time = clock.time + int(now - clock.heard_at)
-            is_timely = boots > clock.boots or (
-                boots == clock.boots and time >= known_time - WINDOW_S
-            )
+            off_s = abs(message.engine_time - self.engine_time(now))
+            is_timely = message.engine_boots == self.engine.boots and off_s <= WINDOW_S
         else:
-            is_timely = True
-        if not is_timely or boots == MAX_INT:
+            is_timely = clock.is_timely(message, now)
+        if not is_timely or message.engine_boots == MAX_INT:
             raise NotInTimeWindow("boots and time are not within the window")
 
-    def _hear(self, message: V3Message, now: float) -> None:
-        # RFC 3414, 3.2 (7) b 1: forward only.
-        clock = self._clocks.get(message.engine_id)
-        heard = (message.engine_boots, message.engine_time)
-        if clock is None or heard > (clock.boots, clock.time):
-            self._clocks.put(message.engine_id, _Clock(*heard, now))
+    def learn(self, pending: PendingKey, key: Key) -> None:
+        """Take a key that PendingKey.derive() made; the message can be opened now."""
+        user, engine_id = pending
+        # The users may have been replaced meanwhile.
+        if self._users.get((user.name, user.engine_id)) is user:
+            sender = Sender(user, key, self._clock_of(engine_id))
+            self._senders.put((user.name, engine_id), sender)
+            self._clocks.put(engine_id, sender.clock)
 
     def encode_response(self, opened: Opened, *, now: float) -> bytes:
         """The Response to an inform, as well secured as the inform.
@@ -307,9 +265,9 @@ class Usm:
         key = Key()
         if isinstance(exc, NotInTimeWindow):
             # Authenticated, so that the sender may believe our time. The digest was right.
-            known = self._keys.get((message.user_name, message.engine_id))
-            assert known is not None
-            key = Key(known.key.auth, known.key.auth_key)
+            sender = self._senders.get((message.user_name, message.engine_id))
+            assert sender is not None
+            key = Key(sender.key.auth, sender.key.auth_key)
         envelope = self._envelope(message.msg_id, message.user_name, now)
         return encode_message(envelope, scoped, key)
 
@@ -325,53 +283,33 @@ class Usm:
         )
 
 
-def _auth_key(user: UsmUser, engine_id: bytes) -> Key:
-    if user.auth is None:
-        return Key()
-    return Key(user.auth, localised(user.auth, user.auth_key, engine_id))
-
-
-def _with_cheap_priv_key(user: UsmUser, engine_id: bytes, key: Key) -> Key:
-    """The key with what it encrypts with, unless there is nothing or that is costly."""
-    if user.auth is None or user.priv is None or is_costly(user.auth, user.priv):
-        return key
-    priv_key = localised_priv(user.auth, user.priv, user.priv_key, engine_id)
-    return key._replace(priv=user.priv, priv_key=priv_key)
-
-
-def _read_data(message: V3Message, octets: bytes, key: Key) -> Opened:
+def _read_data(message: V3Message, octets: bytes, key: Key, decryptor: Decryptor | None) -> Opened:
     """Decrypt what is encrypted, and read it."""
     at, end = message.data_at, message.end
-    if key.priv is not None:
+    if decryptor is not None and key.priv is not None:
         start, stop = read_element(octets, at, end, OCTET_STRING)
         if not fits_cipher(key.priv, message.salt, stop - start):
             raise DecryptionError("salt or length do not fit the cipher", at=start)
         engine = (message.engine_boots, message.engine_time)
-        octets = decrypt(key.priv, key.priv_key, engine, message.salt, octets[start:stop])
+        octets = decryptor.decrypt(engine, message.salt, octets[start:stop])
         at, end = 0, len(octets)
     try:
         context_engine_id, context_name, at, end = read_scoped(octets, at, end)
         read_header(octets, at, end)
     except MalformedBer:
-        if key.priv is None:
+        if decryptor is None:
             raise
         # Authentic and senseless: it was encrypted with another key.
         raise DecryptionError("what was encrypted is no ScopedPDU", at=message.data_at) from None
-    notification = parse_pdu(octets, at, end, (Version.V3, b""))
     security = Security(
         # It is a user's, and those were read from text.
-        security_name=message.user_name.decode(),
-        security_level=LEVEL_NAMES[message.flags & LEVEL],
-        engine_id=message.engine_id,
-        context_name=context_name.decode(errors="replace"),
+        message.user_name.decode(),
+        LEVEL_NAMES[message.flags & LEVEL],
+        message.engine_id,
+        context_name.decode(errors="replace"),
     )
-    return Opened(
-        notification._replace(security=security),
-        message.msg_id,
-        key,
-        context_engine_id,
-        context_name,
-    )
+    notification = parse_pdu(octets, at, end, (Version.V3, b""), security)
+    return Opened(notification, message.msg_id, key, context_engine_id, context_name)
 
 
 def _request_id(message: V3Message, octets: bytes) -> int:

@@ -31,7 +31,8 @@ from muttd.protocol.snmp import Pdu
 from muttd.protocol.snmp_encode import about, encode_pdu
 from muttd.protocol.snmp_v3 import Envelope, Key, encode_message, encode_scoped, parse_message
 from muttd.protocol.snmp_varbind import WireVarbind
-from muttd.protocol.usm import Engine, PendingKey, Usm
+from muttd.protocol.usm import Engine, Usm
+from muttd.protocol.usm_sender import PendingKey
 from muttd.protocol.usm_users import UsmUser, parse_users
 
 _ABSENT = shutil.which("snmptrap") is None or shutil.which("snmpinform") is None

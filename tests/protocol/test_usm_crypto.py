@@ -9,7 +9,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from muttd.protocol import usm_crypto
 from muttd.protocol.usm_crypto import (
+    Authenticator,
     AuthProtocol,
+    Decryptor,
     PrivProtocol,
     decrypt,
     encrypt,
@@ -114,6 +116,9 @@ def test_a_mac_is_the_hmac_cut_as_rfc_7860_says(
     auth: AuthProtocol, octets: int, digest: str
 ) -> None:
     assert mac(auth, b"Jefe", QUESTION) == bytes.fromhex(digest)[:octets]
+    authenticator = Authenticator(auth, b"Jefe")
+    assert authenticator.mac(QUESTION) == bytes.fromhex(digest)[:octets]
+    assert authenticator.zeros == bytes(octets)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +151,7 @@ def test_aes_is_cfb_with_128_bits_over_boots_time_and_salt(
     octets = bytes.fromhex(encrypted)
     assert encrypt(priv, bytes.fromhex(key), engine, salt, CFB_PLAIN) == octets
     assert decrypt(priv, bytes.fromhex(key), engine, salt, octets) == CFB_PLAIN
+    assert Decryptor(priv, bytes.fromhex(key)).decrypt(engine, salt, octets) == CFB_PLAIN
 
 
 def test_des_is_cbc_with_half_of_the_key_in_the_iv() -> None:
@@ -156,6 +162,18 @@ def test_des_is_cbc_with_half_of_the_key_in_the_iv() -> None:
     plain = b"Now is the time for all "
     assert encrypt(PrivProtocol.DES, key, (1, 2), salt, plain) == octets
     assert decrypt(PrivProtocol.DES, key, (3, 4), salt, octets) == plain
+    assert Decryptor(PrivProtocol.DES, key).decrypt((5, 6), salt, octets) == plain
+
+
+@pytest.mark.parametrize("priv", PrivProtocol)
+def test_what_was_encrypted_at_any_length_is_decrypted(priv: PrivProtocol) -> None:
+    key, salt = bytes(range(priv.key_octets)), b"saltsalt"
+    decryptor = Decryptor(priv, key)
+    for length in range(100):
+        plain = bytes(range(length))
+        octets = encrypt(priv, key, (7, 8), salt, plain)
+        assert decryptor.decrypt((7, 8), salt, octets)[:length] == plain
+        assert decryptor.decrypt((7, 8), salt, octets) == decrypt(priv, key, (7, 8), salt, octets)
 
 
 def test_only_des_is_padded() -> None:

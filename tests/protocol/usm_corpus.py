@@ -16,8 +16,9 @@ from muttd.protocol.snmp import Pdu
 from muttd.protocol.snmp_encode import about, encode_pdu
 from muttd.protocol.snmp_v3 import Envelope, Key, encode_message, encode_scoped
 from muttd.protocol.snmp_varbind import WireVarbind
-from muttd.protocol.usm import Engine, Opened, PendingKey, Usm
+from muttd.protocol.usm import Engine, Opened, Usm
 from muttd.protocol.usm_crypto import localised
+from muttd.protocol.usm_sender import PendingKey
 from muttd.protocol.usm_users import UsmUser, parse_users
 
 _CORPUS = Path(__file__).parent.parent / "corpus" / "usm"
