@@ -8,7 +8,8 @@
 WAIT 1 alone is not enough. In a failover by hand the sentinels promote one replica while another
 still follows the old primary, and its answer would confirm a write that is about to be lost. So a
 replica that was in step and has fallen silent is a reason to ask the sentinels. So is a primary
-without any replica: it may have been replaced while it hung, and not know it.
+with fewer replicas than there were: it may have been replaced while it hung, or be cut off, and not
+know it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ HOLD_S = 10.0
 _REFRESH_S = 1.0
 # Replicas report once a second.
 _MAX_LAG_S = 2
-# How long the sentinels' word for a primary without replicas is good. Shorter than they need to
+# How long the sentinels' word for a primary that lacks replicas is good. Shorter than they need to
 # find out that it hangs.
 _AGREED_S = 0.5
 
@@ -58,6 +59,8 @@ class Replicas:
         # By the run id of the primary. A call that was stuck in the old one may come back while
         # others work with the new one, and what is known of one says nothing about the other.
         self._known: dict[str, _Known] = {}
+        # The most replicas in step that any primary ever had.
+        self._most = 0
         # After a write that was not confirmed: look before the next one, so that repeating it
         # against a primary that cannot confirm does not fill the stream with copies.
         self._is_doubtful = False
@@ -91,10 +94,9 @@ class Replicas:
             raise self._unconfirmed(confirmed, expected)
 
     def _is_enough(self, count: int, expected: int, session: Session, attempt: Attempt) -> bool:
-        if not expected:
-            return self._is_agreed(session, attempt)
         if count >= expected:
-            return True
+            # With fewer replicas than there were, we may be on the wrong side of a cut.
+            return 0 < self._most <= expected or self._is_agreed(session, attempt)
         least = min(self._link.options.wait_replicas, expected)
         return count >= least and self._link.is_steady(session, attempt, must_hear_all=True)
 
@@ -111,7 +113,7 @@ class Replicas:
     def _unconfirmed(self, count: int, expected: int) -> StoreUnavailable:
         # Perhaps another server is primary by now.
         self._link.forget_primary()
-        if not expected:
+        if count >= expected:
             return StoreUnavailable(
                 f"{self._link.options}: the sentinels do not agree on a primary"
             )
@@ -129,6 +131,7 @@ class Replicas:
         with self._lock:
             if in_step is not None:
                 seen.append((now, in_step))
+                self._most = max(self._most, in_step)
                 self._forget_before(now - HOLD_S, session.run_id)
             counts = [count for _, count in seen]
             return counts[-1], max(counts)

@@ -20,6 +20,7 @@ from servers.redis_server import (
 )
 
 from muttd.errors import StoreUnavailable
+from muttd.queue import redis_replicas
 from muttd.queue.contract import Batch, Stream
 from muttd.queue.redis import RedisQueue, open_redis_queue
 from muttd.queue.redis_options import RedisOptions
@@ -166,6 +167,42 @@ async def test_a_primary_that_was_replaced_while_it_hung_acknowledges_nothing(
             old.resume()
         await queue.append(Stream.INGEST, [Batch(b"after", 1)])
         assert await everything_in(queue) == [b"before", b"after"][not is_known :]
+
+
+async def test_a_primary_cut_off_from_a_replica_and_the_sentinels_acknowledges_nothing(
+    redis_set: SentinelSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_replicas, "HOLD_S", 1.0)
+    options = RedisOptions.from_url(redis_set.url())
+    async with open_redis_queue(options, limits=dict.fromkeys(Stream, 10**9)) as queue:
+        await queue.append(Stream.INGEST, [Batch(b"event", 1)])
+        for sentinel in redis_set.sentinels[1:]:
+            sentinel.kill()
+        next(each for each in redis_set.servers if each.role() == "slave").kill()
+
+        said: list[str] = []
+
+        async def append() -> None:
+            said.append("")
+            try:
+                await queue.append(Stream.INGEST, [Batch(b"event", 1)])
+            except StoreUnavailable as exc:
+                said[-1] = str(exc)
+
+        async def is_refused_by_the_sentinels() -> bool:
+            await append()
+            return "the sentinels do not agree" in said[-1]
+
+        # The other replica still answers; that is not enough.
+        await wait_until(is_refused_by_the_sentinels, within_s=20)
+        for sentinel in redis_set.sentinels[1:]:
+            await trio.to_thread.run_sync(sentinel.start)
+
+        async def is_taken() -> bool:
+            await append()
+            return not said[-1]
+
+        await wait_until(is_taken, within_s=20)
 
 
 async def test_consumers_go_on_after_a_failover_and_miss_nothing(redis_set: SentinelSet) -> None:
