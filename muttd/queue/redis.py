@@ -102,7 +102,9 @@ class RedisQueue:
                 entries = await self._recover(stream, consumer, count)
                 if entries:
                     return entries
-            left_s = min(_BLOCK_S, self._link.options.timeout_s, deadline - trio.current_time())
+            # Well within the socket's own timeout.
+            longest_s = min(_BLOCK_S, self._link.options.timeout_s / 2)
+            left_s = min(longest_s, deadline - trio.current_time())
             entries = await self._read(stream, consumer, count, left_s)
             if entries or trio.current_time() >= deadline:
                 return entries

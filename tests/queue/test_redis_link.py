@@ -212,6 +212,14 @@ async def test_a_redis_that_wants_a_password_from_us_says_so() -> None:
             assert "it wants a password" in await refusal_of(link)
 
 
+async def test_nothing_that_may_be_printed_shows_a_password() -> None:
+    with redis_server(RedisSetup(users=(USER,))) as server:
+        async with open_link(quick(server, "next-secret", "old-secret")) as link:
+            shown = await link.call_session(lambda session, _: repr(session) + repr(session.client))
+            assert "secret" not in f"{shown} {link!r} {link.options!r} {link.options}"
+            assert str(server.port) in shown
+
+
 async def test_a_missing_permission_is_said_clearly_and_mended_while_we_run() -> None:
     user = "mutt on >old-secret ~other:* +@all -@dangerous +info"
     with redis_server(RedisSetup(users=(user,))) as server, server.client() as admin:
