@@ -337,6 +337,9 @@ class Forwarder:
             await trio.sleep(_STORE_RETRY_CAP_S)
             return
         for entry in entries:
+            if entry.entry_id in self._left:
+                # Claimed back from ourselves: the queue was away for longer than the idle limit.
+                continue
             alerts = decode_alerts(entry.payload)
             ids = [alert.alert_id for alert in alerts]
             delivered = await self._until_done(partial(self._store.delivered_ids, ids))

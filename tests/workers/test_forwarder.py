@@ -261,3 +261,16 @@ async def test_an_alert_that_makes_the_code_fail_is_a_dead_letter(
     [letter] = await scene.queue.dead_letters(kind=LetterKind.ALERT)
     assert letter.error == "ZeroDivisionError here; the log says what"
     assert scene.destination.taken == ["b"]
+
+
+async def test_an_entry_claimed_back_from_ourselves_is_not_sent_twice(
+    scene: Scene, nursery: trio.Nursery
+) -> None:
+    """The destination fails for longer than the idle limit, and the forwarder claims again."""
+    scene.destination.script = lambda text: (
+        DeliverLater("status 503") if len(scene.destination.attempts) < 30 else None
+    )
+    await scene.raise_alerts("a")
+    nursery.start_soon(scene.forwarder.run)
+    await scene.wait_empty()
+    assert scene.destination.taken == ["a"]
