@@ -3,6 +3,7 @@
     PYTHONPATH=.:tests:tests/cluster python bench/cluster_failover.py [SCENARIO ...]
         [--rate 2000] [--gap 60] [--outage 60]
 
+    restarts       SIGTERM to one daemon after the other, and a start
     deaths         the Redis primary, the PostgreSQL primary and a daemon are killed, one by one
     redis-away     all of Redis is stopped and started again
     postgres-away  all of PostgreSQL is stopped and started again

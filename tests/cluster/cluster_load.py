@@ -99,6 +99,10 @@ class Fleet:
         daemon.kill()
         del self._alive[name]
 
+    def leave(self, daemon: RunningDaemon) -> None:
+        """Senders turn to the others, as when the virtual address moves away."""
+        del self._alive[str(daemon.state_dir)]
+
     def join(self, daemon: RunningDaemon) -> None:
         """One more daemon, or one that is back."""
         self._alive[str(daemon.state_dir)] = daemon
@@ -226,6 +230,8 @@ class TcpSender(Sender):
 
     def send(self, name: str, count: int) -> None:
         """One write for all of them."""
+        for each in set(self._sockets) - set(self._fleet.names):
+            self._forget(each)
         numbers = self.ledger.take_numbers(count, name)
         messages = [syslog_octets("tcp", number) for number in numbers]
         try:
@@ -289,6 +295,8 @@ class HttpSender(Sender):
             {"message": text_of("http", number), "hostname": f"web-{number % 7}"}
             for number in numbers
         ]
+        # One that was restarted has another port.
+        self._clients[name].base_url = daemon.url
         try:
             answer = self._clients[name].post("/ingest", json=body)
         except httpx.ConnectError:

@@ -51,6 +51,8 @@ QUICK = Pace(rate_per_s=300, gap_s=4, outage_s=8)
 FULL = Pace(rate_per_s=2000, gap_s=60, outage_s=60, switch_over_count=3)
 # What was sent so shortly before a daemon's death may be in its hands.
 IN_HAND_S = 5.0
+# Until no sender is still at it: some ticks, and the answer that it waits for.
+LEAVING_S = 1.0
 
 
 class Run:
@@ -62,7 +64,8 @@ class Run:
 
     Attributes:
         recoveries: Seconds from a fault until an event sent after it was stored.
-        books: What was sent and became of it; once the load is over.
+        repeated_calls, books, lost_count: Calls under a known external_id; what was sent and
+            became of it, for a person; what is not stored, whoever said so. Once the load is over.
     """
 
     def __init__(self, cluster: Cluster, pace: Pace) -> None:
@@ -73,6 +76,7 @@ class Run:
         self.recoveries: Recoveries = {}
         self.repeated_calls = 0
         self.books = ""
+        self.lost_count = 0
 
     def survive(self, fault: str, since: float, in_hand: Collection[str] = ()) -> None:
         """Wait until every daemon that lives stores again, and what was in hand is stored.
@@ -138,6 +142,7 @@ def under_load(cluster: Cluster, pace: Pace) -> Iterator[Run]:
     run.repeated_calls = assert_alerts_had_one_effect(run.load, cluster.webhook)
     assert_nothing_is_dead(run.fleet)
     run.books = table_of(accounts)
+    run.lost_count = sum(each.sent - each.stored for each in accounts)
 
 
 def deaths(cluster: Cluster, stack: Stack, pace: Pace) -> Run:
@@ -214,7 +219,24 @@ def hangs(cluster: Cluster, stack: Stack, pace: Pace) -> Run:
     return run
 
 
+def restarts(cluster: Cluster, stack: Stack, pace: Pace) -> Run:
+    """Each daemon is taken out, stopped by SIGTERM and started again, as for a new version."""
+    with under_load(cluster, pace) as run:
+        for daemon in list(cluster.daemons):
+            run.fleet.leave(daemon)
+            run.load.go_on(LEAVING_S)
+            stopped_at = time.monotonic()
+            assert daemon.terminate(within_s=RECOVERY_DEADLINE_S) == 0
+            fresh = cluster.start(daemon.state_dir.name).wait_ready()
+            run.fleet.join(fresh)
+            run.survive(f"{daemon.state_dir.name} restarted", stopped_at)
+    # Taken out of service first, so that there is no excuse: UDP too.
+    assert run.lost_count == 0, run.books
+    return run
+
+
 SCENARIOS = {
+    "restarts": restarts,
     "deaths": deaths,
     "redis-away": redis_away,
     "postgres-away": postgres_away,

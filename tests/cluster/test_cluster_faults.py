@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from cluster_scenarios import QUICK, deaths, hangs, postgres_away, redis_away, switch_overs
+from cluster_scenarios import (
+    QUICK,
+    deaths,
+    hangs,
+    postgres_away,
+    redis_away,
+    restarts,
+    switch_overs,
+)
 from cluster_stack import NEEDS, Cluster, Stack
 
 pytestmark = NEEDS
@@ -35,3 +43,9 @@ def test_a_primary_that_hangs_loses_nothing_acknowledged(cluster: Cluster, stack
     hangs(cluster, stack, QUICK)
     for daemon in cluster.daemons:
         assert daemon.terminate() == 0
+
+
+def test_a_new_version_on_one_daemon_after_the_other_loses_not_even_a_datagram(
+    cluster: Cluster, stack: Stack
+) -> None:
+    restarts(cluster, stack, QUICK)
