@@ -10,6 +10,7 @@ import asyncio
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -142,7 +143,10 @@ def test_pysnmps_trap_is_opened_and_it_is_content_with_our_answer_to_its_inform(
 ) -> None:
     receiver = Receiver(user_of(*level))
     try:
-        assert asyncio.run(notify(receiver.port, level)) == [None, None]
+        # In a thread of its own: a browser's loop may be running in this one.
+        with ThreadPoolExecutor(max_workers=1) as aside:
+            errors = aside.submit(asyncio.run, notify(receiver.port, level)).result()
+        assert errors == [None, None]
     finally:
         receiver.close()
     trap, inform = (opened.notification for opened in receiver.opened)
