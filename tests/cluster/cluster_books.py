@@ -152,7 +152,7 @@ def _waiting(daemon: RunningDaemon) -> int | None:
     spool = status.get("spool") or {}
     counts: list[Any] = [
         status["intake"]["waiting_events"],
-        spool.get("items", 0),
+        spool.get("events", 0),
         status["queue"]["ingest"]["items"],
         status["queue"]["alert"]["items"],
     ]
