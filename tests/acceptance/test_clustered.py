@@ -92,7 +92,13 @@ def test_an_event_of_one_daemon_is_live_and_stored_on_the_other(start: Start) ->
             return viewer.events("of alpha")
 
         event = eventually(shown)[0]
-        [decision] = eventually(lambda: viewer.decisions(event["event_id"])[:1])
+
+        def decided() -> list[dict[str, Any]]:
+            # It may be decided before it is shown: then it brings its decision along.
+            known = viewer.decisions(event["event_id"])
+            return known or [event] * (not event["pending"])
+
+        decision = eventually(decided)[0]
         assert (decision["rule_id"], decision["handling"]) == (rule["id"], "Page_and_ticket")
         ingest(beta, "of beta itself")
         eventually(lambda: viewer.events("of beta itself"))
