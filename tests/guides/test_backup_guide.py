@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from guide_text import GuideShell, blocks, owned_directory
-from running_daemon import RunningDaemon
+from running_daemon import RunningDaemon, a_rule, eventually
 from servers.postgres_server import SUPERUSER, PostgresServer, find_postgres, needs_postgres
 from servers.redis_server import RedisSetup, needs_redis, redis_server
 
@@ -25,16 +26,17 @@ def restart(server: PostgresServer) -> None:
 
 
 @needs_postgres
-def test_postgres_goes_back_to_the_moment_before_the_mistake() -> None:
+def test_postgres_goes_back_to_the_moment_before_the_mistake_under_a_running_daemon(
+    start_daemon: Callable[..., RunningDaemon],
+) -> None:
     bin_dir = find_postgres()
     with owned_directory() as (directory, prefix):
         server = PostgresServer(directory)
-        backup = directory / "backup"
         shell = GuideShell(
             places={
                 "/usr/lib/postgresql/15/bin": str(bin_dir),
                 "/var/lib/postgresql/15/main": str(server.data),
-                "/srv/backup": str(backup),
+                "/srv/backup": str(directory / "backup"),
             },
             services={
                 "restart postgresql": partial(restart, server),
@@ -43,63 +45,77 @@ def test_postgres_goes_back_to_the_moment_before_the_mistake() -> None:
             },
             prefix=prefix,
         )
-        subprocess.run([*prefix, "mkdir", "-p", backup / "wal"], check=True)
+        subprocess.run([*prefix, "mkdir", "-p", directory / "backup" / "wal"], check=True)
         server.initdb()
         server.start()
         try:
-            walk_back_in_time(server, shell)
+            switch_archiving_on(server, shell)
+            server.execute("CREATE DATABASE mutt")
+            daemon = start_daemon(MUTTD_DATABASE_URL=server.url("mutt"))
+            rule = daemon.post("/api/v2/rules", a_rule())
+            eventually(lambda: active_rules(daemon), lambda count: count == 1)
+            walk_back_in_time(server, located(shell, server), daemon, rule["id"])
         finally:
             server.kill()
 
 
-def walk_back_in_time(server: PostgresServer, shell: GuideShell) -> None:
-    def add(count: int, text: str) -> None:
-        server.execute(
-            f"INSERT INTO event_audit_log SELECT now(), '{text}' FROM generate_series(1, {count})",
-            database="mutt",
-        )
-
-    def stored() -> dict[object, object]:
-        rows = server.execute(
-            "SELECT message, count(*) FROM event_audit_log GROUP BY message", database="mutt"
-        )
-        return {row[0]: row[1] for row in rows}
-
+def switch_archiving_on(server: PostgresServer, shell: GuideShell) -> None:
     [archiving] = blocks(PAGE, "PostgreSQL: base backup and WAL", "ini")
     with (server.data / "postgresql.conf").open("a") as file:
         file.write(shell.translated(archiving))
-    switch_on, base, clean_up = blocks(PAGE, "PostgreSQL: base backup and WAL")
-    shell.run(switch_on)
-    server.execute("CREATE DATABASE mutt")
-    server.execute(
-        "CREATE TABLE event_audit_log (received_at timestamptz, message text)", database="mutt"
-    )
-    shell = located(shell, server)
-    add(100, "before the backup")
-    assert "successfully verified" in shell.run(base)
-    add(100, "after the backup")
-    [(moment,)] = server.execute("SELECT (now() + interval '1 ms')::text")
-    server.execute("SELECT pg_sleep(0.1)")
-    server.execute("DELETE FROM event_audit_log", database="mutt")
-    add(1, "after the mistake")
-    assert stored() == {"after the mistake": 1}
+    shell.run(blocks(PAGE, "PostgreSQL: base backup and WAL")[0])
 
+
+def active_rules(daemon: RunningDaemon) -> int:
+    count: int = daemon.get("/api/v2/status")["rules"]["active"]
+    return count
+
+
+def audited(server: PostgresServer) -> set[str]:
+    rows = server.execute("SELECT message FROM event_audit_log", database="mutt")
+    return {str(message).removeprefix("LINK-3-UPDOWN ") for (message,) in rows}
+
+
+def walk_back_in_time(
+    server: PostgresServer, shell: GuideShell, daemon: RunningDaemon, rule_id: int
+) -> None:
+    def ingest(text: str) -> None:
+        daemon.post("/ingest", {"message": f"LINK-3-UPDOWN {text}", "hostname": "h"})
+
+    _, base, clean_up = blocks(PAGE, "PostgreSQL: base backup and WAL")
     stop, swap, start, look, go = blocks(PAGE, "PostgreSQL: back to a moment")
+    ingest("before the backup")
+    daemon.wait_idle()
+    assert "successfully verified" in shell.run(base)
+    ingest("after the backup")
+    daemon.wait_idle()
+    [(moment, _)] = server.execute("SELECT (now() + interval '1 ms')::text, pg_sleep(0.1)")
+    server.execute("DELETE FROM event_audit_log", database="mutt")
+    with daemon.client() as client:
+        assert client.delete(f"/api/v2/rules/{rule_id}").status_code == 204
+    assert audited(server) == set()
+
     shell.run(stop)
     shell.run(swap.replace("2027-03-01 14:30:00+00", str(moment)))
     shell.run(start)
     # Paused at the moment: readable, in recovery, nothing replayed beyond it.
     assert re.search(r"^ t +\| ", shell.run(look), flags=re.MULTILINE)
-    assert stored() == {"before the backup": 100, "after the backup": 100}
+    assert audited(server) == {"before the backup", "after the backup"}
+    ingest("while it takes no writes")
     shell.run(go)
-    add(1, "from now on")
-    assert stored()["from now on"] == 1
-    shell.run(base)
+    daemon.process.send_signal(signal.SIGHUP)
+    eventually(lambda: active_rules(daemon), lambda count: count == 1)
+    eventually(lambda: daemon.events(q="while it takes no writes"))
+    ingest("from now on")
+    eventually(lambda: "from now on" in audited(server))
+
     archive = server.directory / "backup" / "wal"
-    before = len(list(archive.iterdir()))
+    oldest = min(archive.iterdir())
+    shell.run(base)
     shell.run(clean_up)
-    assert 0 < len(list(archive.iterdir())) < before
-    # What the page says about both: it comes back writable after a restart, with its target gone.
+    assert not oldest.exists()
+    assert list(archive.iterdir())
+    # It comes back writable after a restart, with its target gone.
     restart(server)
     assert server.execute("SELECT pg_is_in_recovery()") == [(False,)]
 
