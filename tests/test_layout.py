@@ -32,11 +32,12 @@ NOUNS = {"errors", "event", "decision", "sink"}
 MAY_IMPORT = {
     "protocol": {"errors"},
     "rules": NOUNS,
+    "dynamic": {"settings_table"},
     "queue": NOUNS | {"migrations", "sqlite_file", "backoff"},
     "store": NOUNS | {"migrations", "sqlite_file", "rules.model"},
     "listeners": NOUNS | {"protocol", "accounts"},
-    "workers": NOUNS | {"queue", "store", "rules", "protocol", "accounts", "backoff"},
-    "web": NOUNS | {"queue", "store", "rules", "accounts"},
+    "workers": NOUNS | {"queue", "store", "rules", "protocol", "accounts", "backoff", "dynamic"},
+    "web": NOUNS | {"queue", "store", "rules", "accounts", "dynamic"},
     "commands": NOUNS
     | {"protocol", "rules", "settings", "settings_text", "settings_values", "snmp_users", "logs"},
     "errors": set(),
