@@ -23,6 +23,7 @@ import trio
 
 from muttd import __version__
 from muttd.errors import ConfigError, StoreRefused, StoreUnavailable
+from muttd.listeners.inherited import inherited_sockets
 from muttd.notify import notify
 from muttd.protocol.usm import Usm
 from muttd.queue.contract import Stream
@@ -44,6 +45,7 @@ from muttd.wiring_web import api_keys, start_web
 from muttd.workers.retention import run_retention
 from muttd.workers.status import Parts as StatusParts
 from muttd.workers.status import describe, status
+from muttd.workers.watchdog import Watchdog, watchdog_s
 
 EX_OK = 0
 EX_SOFTWARE = 70
@@ -104,13 +106,14 @@ class _Daemon:
     async def run(self) -> None:
         """The nursery tree."""
         with trio.open_signal_receiver(*_SIGNALS) as signals:
-            bound = bind_all(self._settings)
+            bound = bind_all(self._settings, inherited_sockets(os.environ, os.getpid()))
             async with open_parts(self._settings, self._reveal_moog_key) as parts:
                 scene = status_parts(self._settings, parts, bound, lambda: self._is_draining)
                 async with trio.open_nursery() as watch:
                     keys = api_keys(self._settings, self._key_files)
                     start_web(watch, self._settings, parts, scene, keys, bound.of("http"))
                     watch.start_soon(parts.rates.run)
+                    watch.start_soon(self._watchdog(parts).run)
                     parts.backends.start(watch)
                     for probe in parts.probes.values():
                         watch.start_soon(probe.run)
@@ -121,6 +124,16 @@ class _Daemon:
                 for line in parts.accounts.summary():
                     _log.info("%s", line)
         _log.info("stopped")
+
+    def _watchdog(self, parts: Parts) -> Watchdog:
+        def line() -> str:
+            if self._is_draining:
+                return "draining"
+            rate, lag_s = parts.rates.received_per_s(60), parts.alerter.lag_s
+            return f"{rate:.0f} events/s over the last minute, decided within {lag_s:.1f} s"
+
+        pulses = (parts.intake.pulse, parts.alerter.pulse)
+        return Watchdog(pulses, watchdog_s(os.environ, os.getpid()), notify, line)
 
     def _retention(self) -> Retention:
         kept = self._settings.retention
@@ -237,7 +250,7 @@ class _Daemon:
             if key.is_new:
                 _log.info("made the API key %s", key.path)
         _log.info("muttd %s is ready", __version__)
-        notify("READY=1", "STATUS=receiving")
+        notify("READY=1")
         if sys.stderr.isatty():
             sys.stderr.write(_greeting(bound, self._key_files))
 

@@ -171,6 +171,10 @@ class Settings:
         at_least=4096,
         at_most=1_073_741_824,
     )
+    reuse_port: bool = setting(
+        False,
+        "Whether daemons of one user may share the ports (SO_REUSEPORT), as muttd@.service has it.",
+    )
     http: Addresses = setting(
         (Address("::", 8080),), "Where pages, API and ingest are served over HTTP."
     )

@@ -20,7 +20,8 @@ from muttd.accounts import Accounts
 from muttd.decision import AlertState
 from muttd.errors import ConfigError
 from muttd.event import EventIds, utc_now
-from muttd.listeners.bind import BoundSocket, bind, bind_mistake
+from muttd.listeners.bind import BoundSocket, adopt, bind, bind_mistake
+from muttd.listeners.inherited import take_matching, unused_mistakes
 from muttd.listeners.snmp_trap import Communities, SnmpTraps, TrapEvents
 from muttd.listeners.syslog_event import SyslogEvents
 from muttd.listeners.syslog_tcp import SyslogTcp, TcpLimits
@@ -54,7 +55,11 @@ class Bound:
 
     def of(self, listener: str) -> list[socket.socket]:
         """The sockets of one listener."""
-        return [bound.sock for name, bound in self.sockets if name == listener]
+        return [bound.sock for bound in self.entries(listener)]
+
+    def entries(self, listener: str) -> list[BoundSocket]:
+        """The same, and what is known of each."""
+        return [bound for name, bound in self.sockets if name == listener]
 
     @property
     def addresses(self) -> list[tuple[str, str]]:
@@ -67,8 +72,12 @@ class Bound:
             bound.sock.close()
 
 
-def bind_all(settings: Settings) -> Bound:
-    """Bind every socket that the settings name.
+def bind_all(settings: Settings, inherited: Sequence[socket.socket] = ()) -> Bound:
+    """Bind every socket that the settings name, unless systemd has bound it already.
+
+    Args:
+        settings: All of them.
+        inherited: What systemd passed to this process.
 
     Raises:
         ConfigError: Some cannot be bound: which, why, and the cure. None is left bound.
@@ -80,13 +89,22 @@ def bind_all(settings: Settings) -> Bound:
         ("http", "MUTTD_HTTP", settings.http, socket.SOCK_STREAM),
     ]
     bound = Bound()
+    left = list(inherited)
     mistakes = []
     for listener, setting, addresses, kind in wanted:
         for address in addresses:
+            host, port = address.host, address.port
+            passed = take_matching(left, host, port, kind)
+            if passed is not None:
+                bound.sockets.append((listener, adopt(passed)))
+                continue
             try:
-                bound.sockets.append((listener, bind(address.host, address.port, kind)))
+                found = bind(host, port, kind, reuse_port=settings.reuse_port)
             except OSError as exc:
-                mistakes.append(bind_mistake(setting, str(address), address.port, exc))
+                mistakes.append(bind_mistake(setting, str(address), port, exc))
+            else:
+                bound.sockets.append((listener, found))
+    mistakes += unused_mistakes(left)
     if mistakes:
         bound.close()
         raise ConfigError(mistakes)
@@ -257,7 +275,12 @@ def start_intake(
     )
     buffer_octets = settings.udp_receive_buffer_octets
     sockets: dict[str, list[UdpSocket]] = {
-        name: [UdpSocket(sock, receive_buffer_octets=buffer_octets) for sock in bound.of(name)]
+        name: [
+            UdpSocket(
+                each.sock, receive_buffer_octets=buffer_octets, is_inherited=each.is_inherited
+            )
+            for each in bound.entries(name)
+        ]
         for name in ("syslog_udp", "snmp")
     }
     listeners: list[SyslogUdp | SnmpTraps] = [
@@ -271,8 +294,12 @@ def start_intake(
             for sock in sockets["snmp"]
         ]
     UsmMetrics(usm, parts.registry)
-    gauges = [DropGauge(name, sock.kernel_drops) for name, each in sockets.items() for sock in each]
-    kernel_drops = KernelDrops(parts.accounts, gauges)
+    gauges = [
+        DropGauge(name, sock.kernel_drops, sock.inode if sock.is_inherited else None)
+        for name, each in sockets.items()
+        for sock in each
+    ]
+    kernel_drops = KernelDrops(parts.accounts, gauges, settings.state_dir / "kernel-drops.json")
     for listener in listeners:
         nursery.start_soon(listener.serve)
     nursery.start_soon(kernel_drops.run)

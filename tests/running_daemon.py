@@ -14,7 +14,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -53,9 +53,16 @@ class RunningDaemon:
     Args:
         state_dir: Its state directory.
         environ: Settings besides those that every test daemon has.
+        passed: Sockets that it inherits, as systemd passes them.
     """
 
-    def __init__(self, state_dir: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        environ: Mapping[str, str],
+        *,
+        passed: Sequence[socket.socket] = (),
+    ) -> None:
         self.state_dir = state_dir
         self.log: list[str] = []
         self.ports: dict[str, int] = {}
@@ -69,8 +76,15 @@ class RunningDaemon:
             "MUTTD_HTTP": "[::]:0",
             **environ,
         }
+        command = [sys.executable, "-m", "muttd", "run"]
+        if passed:
+            # Descriptors from 3 on, and a number that is known only to the process itself.
+            places = " ".join(f"{at}<&{sock.fileno()}" for at, sock in enumerate(passed, start=3))
+            script = f'exec {places}; LISTEN_FDS={len(passed)} LISTEN_PID=$$ exec "$@"'
+            command = ["bash", "-c", script, "bash", *command]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "muttd", "run"],
+            command,
+            pass_fds=[sock.fileno() for sock in passed],
             env={"PATH": os.environ["PATH"], "HOME": str(state_dir), **settings},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

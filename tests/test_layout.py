@@ -26,7 +26,7 @@ MAX_FUNCTION_LINES = 60
 MAX_PARAMETERS = 6
 
 # What every part may talk about.
-NOUNS = {"errors", "event", "decision", "sink"}
+NOUNS = {"errors", "event", "decision", "sink", "pulse"}
 # A part -> what it may import of muttd, besides itself and __version__. A module outside any
 # package is a part of its own.
 MAY_IMPORT = {
@@ -46,6 +46,7 @@ MAY_IMPORT = {
     "sink": {"event"},
     "accounts": {"errors"},
     "backoff": set(),
+    "pulse": set(),
     "notify": set(),
     "state_dir": {"errors"},
     "snmp_users": {"errors", "protocol"},

@@ -12,19 +12,26 @@ _BACKLOG = 1024
 
 @dataclass(frozen=True, slots=True)
 class BoundSocket:
-    """A bound socket and the address it got, which matters when port 0 was asked for."""
+    """A bound socket and the address it got, which matters when port 0 was asked for.
+
+    Attributes:
+        is_inherited: systemd holds it too, and gives it to the next process.
+    """
 
     sock: socket.socket
     address: str
+    is_inherited: bool = False
 
 
-def bind(host: str, port: int, kind: socket.SocketKind) -> BoundSocket:
+def bind(host: str, port: int, kind: socket.SocketKind, *, reuse_port: bool = False) -> BoundSocket:
     """Bind one socket; TCP ones listen.
 
     Args:
         host: An address or name; "" and "::" are every address, IPv4 included.
         port: 0 to 65535; 0 lets the kernel choose.
         kind: SOCK_DGRAM or SOCK_STREAM.
+        reuse_port: Share the address with other processes of the same user that say so too; the
+            kernel spreads what arrives over them (socket(7), SO_REUSEPORT).
 
     Raises:
         OSError: It cannot be bound; bind_mistake() says it for a human.
@@ -44,15 +51,26 @@ def bind(host: str, port: int, kind: socket.SocketKind) -> BoundSocket:
         if kind == socket.SOCK_STREAM:
             # Connections of the last run in TIME_WAIT must not keep us from starting.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind(address)
         if kind == socket.SOCK_STREAM:
             sock.listen(_BACKLOG)
     except OSError:
         sock.close()
         raise
-    bound_host, bound_port = sock.getsockname()[:2]
-    text = f"[{bound_host}]:{bound_port}" if ":" in bound_host else f"{bound_host}:{bound_port}"
-    return BoundSocket(sock, text)
+    return BoundSocket(sock, _address_of(sock))
+
+
+def adopt(sock: socket.socket) -> BoundSocket:
+    """A socket that systemd bound, as if we had."""
+    sock.setblocking(False)
+    return BoundSocket(sock, _address_of(sock), is_inherited=True)
+
+
+def _address_of(sock: socket.socket) -> str:
+    host, port = sock.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def bind_mistake(setting: str, address: str, port: int, exc: OSError) -> str:

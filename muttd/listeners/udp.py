@@ -45,6 +45,13 @@ def plain_address(host: str) -> str:
     return host.partition("%")[0]
 
 
+def _enlarge_buffer(sock: socket.socket, octets: int) -> None:
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, octets)
+    except PermissionError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, octets)
+
+
 class UdpSocket:
     """A bound, non-blocking UDP socket.
 
@@ -52,19 +59,32 @@ class UdpSocket:
         sock: Bound. Owned from now on.
         receive_buffer_octets: What the kernel is asked for; it grants less to those without
             CAP_NET_ADMIN (net.core.rmem_max).
+        is_inherited: systemd holds the socket too and gives it to the next process: its buffer
+            is as large as the socket unit says, and what we leave in it is not lost.
     """
 
-    def __init__(self, sock: socket.socket, *, receive_buffer_octets: int) -> None:
+    def __init__(
+        self, sock: socket.socket, *, receive_buffer_octets: int, is_inherited: bool = False
+    ) -> None:
         sock.setblocking(False)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, receive_buffer_octets)
-        except PermissionError:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_octets)
+        if not is_inherited:
+            _enlarge_buffer(sock, receive_buffer_octets)
+        self._is_inherited = is_inherited
         self._sock = sock
         self._inode = os.fstat(sock.fileno()).st_ino
         table = "udp6" if sock.family == socket.AF_INET6 else "udp"
         self._table = Path("/proc/self/net", table)
         self._texts: dict[str, str] = {}
+
+    @property
+    def inode(self) -> int:
+        """Names the socket for as long as anybody holds it open."""
+        return self._inode
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether systemd holds it too."""
+        return self._is_inherited
 
     @property
     def port(self) -> int:
@@ -139,8 +159,11 @@ class UdpSocket:
         """Take nothing new off the wire; what the kernel holds already can still be drained.
 
         A connected UDP socket receives from its one peer only (udp(7)); others are told by ICMP
-        that nobody listens, instead of vanishing in a buffer that nobody will read.
+        that nobody listens, instead of vanishing in a buffer that nobody will read. An inherited
+        socket is left as it is: the next process receives from it.
         """
+        if self._is_inherited:
+            return
         host = "::1" if self._sock.family == socket.AF_INET6 else "127.0.0.1"
         try:
             # The discard port: nobody sends from there.
@@ -150,5 +173,10 @@ class UdpSocket:
             return
 
     def drain_rest_nowait(self) -> list[Datagram]:
-        """What the kernel holds right now, at most MAX_BATCH; for the last moments."""
+        """What the kernel holds right now, at most MAX_BATCH; for the last moments.
+
+        Nothing of an inherited socket: that is for the next process, and may never end.
+        """
+        if self._is_inherited:
+            return []
         return self._drain_nowait()

@@ -23,6 +23,7 @@ from muttd.backoff import backoff_s
 from muttd.decision import Alert, AlertState, Decided, alert_id_for, encode_alerts
 from muttd.errors import StoreError, StoreUnavailable
 from muttd.event import EventIds, decode_events, encode_events, utc_now
+from muttd.pulse import Pulse
 from muttd.queue.contract import Batch, Entry, Queue, Stream
 from muttd.queue.fanout import DecidedBatch, Fanout
 from muttd.rules.signature import signature_of
@@ -127,17 +128,20 @@ class Alerter:
         self._leaves_when_held_up = False
         self._stopped = trio.Event()
         self._tally = dict.fromkeys(metrics.by_name, 0)
+        self.pulse = Pulse("alerter")
 
     async def run(self) -> None:
         """Work until stopped or cancelled."""
         await self._rules.wait_loaded()
         with suppress(_GivenUp):
             await self._work_until_stopped()
+        self.pulse.rest()
         self._stopped.set()
 
     async def _work_until_stopped(self) -> None:
         next_claim = trio.current_time()
         while not self._is_stopping:
+            self.pulse.beat()
             try:
                 entries: list[Entry] = []
                 if trio.current_time() >= next_claim:
@@ -279,6 +283,7 @@ class Alerter:
 
     async def _wait_retry(self, exc: StoreUnavailable) -> None:
         self._failures += 1
+        self.pulse.beat()
         self._metrics.failures.inc()
         if self._failures == 1:
             _log.error("alerter: waits, nothing is lost: %s", exc)

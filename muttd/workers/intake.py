@@ -21,6 +21,7 @@ from muttd.accounts import Accounts
 from muttd.backoff import backoff_s
 from muttd.errors import QueueFull, StoreUnavailable
 from muttd.event import Event, encode_events
+from muttd.pulse import Pulse
 from muttd.queue.contract import Batch, Queue, Stream
 from muttd.queue.fanout import Fanout, Received
 
@@ -76,6 +77,7 @@ class Intake:
         self._moving: list[_Parcel] = []
         self._moved = trio.Event()
         self.last_error: StoreUnavailable | None = None
+        self.pulse = Pulse("intake")
 
     @property
     def waiting_events(self) -> int:
@@ -126,6 +128,7 @@ class Intake:
                 await self._arrived.wait()
                 self._arrived = trio.Event()
                 await self._move_all()
+                self.pulse.rest()
         finally:
             self._count_dropped()
 
@@ -154,6 +157,7 @@ class Intake:
         # How many events a full queue still takes, when it has just said so.
         room: int | None = None
         while self._parcels:
+            self.pulse.beat()
             parcels = self._gather(room)
             refusal = await self._append(parcels) if parcels else self.last_error
             if parcels and refusal is None:
