@@ -53,6 +53,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         rule_id, rule_name, rule_revision: The rule that won, as it was then.
         handling: The winning rule's handling for that environment.
         team: The winning rule's team.
+        destination: The winning rule's destination; None: the team's, or the only one.
     """
 
     environment: Environment
@@ -61,6 +62,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     rule_revision: int | None = None
     handling: Handling | None = None
     team: str | None = None
+    destination: str | None = None
 
     @property
     def matched(self) -> bool:

@@ -87,6 +87,8 @@ def _row(rule: Mapping[str, Any]) -> tuple[object, ...]:
         conditions.append(f"severity {sign} {rule['syslog_severity']}")
     if rule["host_pattern"] is not None:
         conditions.append(f"host {rule['host_pattern']}")
+    if rule.get("clear_match") is not None:
+        conditions.append(f"until {rule['clear_match']!r}")
     return (
         rule["id"],
         rule["priority"],

@@ -256,4 +256,5 @@ def _won_by(rule: Rule, environment: Environment) -> Decision:
         rule_revision=rule.revision,
         handling=rule.dev_handling if is_dev else rule.prod_handling,
         team=rule.team_assignment,
+        destination=rule.destination,
     )

@@ -47,6 +47,11 @@ class RuleDraft(msgspec.Struct, frozen=True, kw_only=True):
         priority: Lower wins; ties go to the lower id.
         prod_handling, dev_handling: What is done, by environment.
         team_assignment: Whose it is.
+        repeat_interval_s: After an alert, others of the same signature are held back for this
+            long, and counted. None: each event raises one.
+        clear_match: What an event says that ends the problem: compared as match_string is, an
+            OID with match_type oid_prefix. None: nothing ends it.
+        destination: The name of the destination that alerts go to; None: wherever the team's go.
         is_active: Whether it takes part.
         reason: Why the rule exists.
     """
@@ -62,6 +67,9 @@ class RuleDraft(msgspec.Struct, frozen=True, kw_only=True):
     prod_handling: Handling
     dev_handling: Handling
     team_assignment: str
+    repeat_interval_s: float | None = None
+    clear_match: str | None = None
+    destination: str | None = None
     is_active: bool = True
     reason: str | None = None
 

@@ -30,6 +30,10 @@ MAX_TEAM_CHARACTERS = 100
 MAX_REASON_CHARACTERS = 1000
 # Longer than anybody types; the longest message that syslog carries is 8192 octets.
 MAX_MATCH_STRING_CHARACTERS = 2000
+MAX_DESTINATION_CHARACTERS = 100
+# Under a second nothing is held back that matters; after a year a problem is worth saying again.
+MIN_REPEAT_INTERVAL_S = 1
+MAX_REPEAT_INTERVAL_S = 31_622_400
 # Room for any numbering scheme, and for the integer column of every store.
 MIN_PRIORITY = 0
 MAX_PRIORITY = 1_000_000
@@ -109,6 +113,11 @@ def draft_rule(values: Mapping[str, Any], *, present: Rule | None = None) -> Rul
         "prod_handling": reader.read("prod_handling", _handling),
         "dev_handling": reader.read("dev_handling", _handling),
         "team_assignment": reader.read("team_assignment", _team),
+        "repeat_interval_s": reader.read(
+            "repeat_interval_s", _optional(_repeat_interval), default=None
+        ),
+        "clear_match": reader.read("clear_match", _optional(_match_string), default=None),
+        "destination": reader.read("destination", _optional(_destination), default=None),
         "is_active": reader.read("is_active", _bool, default=True),
         "reason": reader.read("reason", _optional(_reason), default=None),
         "match_type": reader.read("match_type", _optional(_match_type), default=None),
@@ -118,6 +127,7 @@ def draft_rule(values: Mapping[str, Any], *, present: Rule | None = None) -> Rul
         fields["match_type"] = None
     reader.refuse_unknown_keys()
     _settle_pattern(fields, reader)
+    _settle_clear(fields, reader)
     if reader.problems:
         raise InvalidInput(reader.problems.items())
     return msgspec.convert(fields, RuleDraft)
@@ -182,6 +192,22 @@ def _settle_pattern(fields: dict[str, object], reader: _Reader) -> None:
             "a rule needs a pattern (match_string or trap_oid) or a condition"
             " (syslog_severity or host_pattern)"
         )
+
+
+def _settle_clear(fields: dict[str, object], reader: _Reader) -> None:
+    """Judge clear_match by the match_type that was settled."""
+    problems, text, match_type = reader.problems, fields["clear_match"], fields["match_type"]
+    if not isinstance(text, str) or not isinstance(match_type, MatchType):
+        return
+    try:
+        fields["clear_match"] = text = _of_type(text, match_type)
+    except ValueError as exc:
+        problems["clear_match"] = f"compared by match_type {match_type}: {exc}"
+        return
+    oid = fields["trap_oid"] if match_type is MatchType.OID_PREFIX else None
+    patterns = [each for each in (fields["match_string"], oid) if isinstance(each, str)]
+    if text.casefold() in (pattern.casefold() for pattern in patterns):
+        problems["clear_match"] = "is what the rule matches: every problem would end itself"
 
 
 def _has_condition(fields: dict[str, object], problems: Mapping[str, str]) -> bool:
@@ -262,6 +288,21 @@ def _priority(value: object) -> int:
     if not MIN_PRIORITY <= value <= MAX_PRIORITY:
         raise ValueError(f"must be {MIN_PRIORITY} to {MAX_PRIORITY}")
     return value
+
+
+def _repeat_interval(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError(f"must be a number of seconds, not {_kind(value)}")
+    # NaN fails every comparison.
+    if not MIN_REPEAT_INTERVAL_S <= value <= MAX_REPEAT_INTERVAL_S:
+        raise ValueError(
+            f"must be {MIN_REPEAT_INTERVAL_S} to {MAX_REPEAT_INTERVAL_S} seconds, or null"
+        )
+    return float(value)
+
+
+def _destination(value: object) -> str:
+    return _line(value, MAX_DESTINATION_CHARACTERS)
 
 
 def _bool(value: object) -> bool:

@@ -130,6 +130,9 @@ def a_rule(**fields: Any) -> dict[str, Any]:
         "dev_handling": "Log_only",
         "team_assignment": "NETO",
         "is_active": True,
+        "repeat_interval_s": None,
+        "clear_match": None,
+        "destination": None,
         "reason": None,
         **fields,
     }

@@ -54,6 +54,9 @@ async def test_a_rule_comes_back_as_it_was_written(store: Store) -> None:
         prod_handling=Handling.TICKET_ONLY,
         dev_handling=Handling.SUPPRESS,
         team_assignment="Ünix",
+        repeat_interval_s=0.1 + 0.2,
+        clear_match="^%LINK.*é up$",
+        destination="Moog EMEA",
         is_active=False,
         reason="because",
     )

@@ -47,6 +47,9 @@ def test_a_new_rule_has_the_defaults_where_nothing_is_said() -> None:
         prod_handling=Handling.PAGE_AND_TICKET,
         dev_handling=Handling.LOG_ONLY,
         team_assignment="NETO",
+        repeat_interval_s=None,
+        clear_match=None,
+        destination=None,
         is_active=True,
         reason=None,
     )
@@ -104,6 +107,60 @@ def test_a_handling_with_a_typo_is_refused_with_the_allowed_ones(written: object
             "must be one of Page_and_ticket, Page_only, Ticket_only, Email_only, Log_only,"
             " Suppress, Ignore"
         )
+
+
+@pytest.mark.parametrize("written", [1, 0.5 * 10, 300, 31_622_400])
+def test_a_repeat_interval_is_a_number_of_seconds(written: float) -> None:
+    assert drafted(repeat_interval_s=written).repeat_interval_s == written
+    assert drafted(repeat_interval_s=None).repeat_interval_s is None
+
+
+@pytest.mark.parametrize("written", [0, -1, 0.9, 31_622_401, float("nan"), float("inf")])
+def test_a_repeat_interval_out_of_its_bounds_is_refused(written: float) -> None:
+    expected = "must be 1 to 31622400 seconds, or null"
+    assert problem("repeat_interval_s", written) == expected
+
+
+@pytest.mark.parametrize("written", ["300", True, [300]])
+def test_a_repeat_interval_that_is_no_number_is_refused(written: object) -> None:
+    assert problem("repeat_interval_s", written).startswith("must be a number of seconds, not ")
+
+
+def test_what_ends_a_problem_is_compared_as_the_rule_is() -> None:
+    assert drafted(clear_match=" up").clear_match == " up"
+    regex = drafted(match_type="regex", match_string="down$", clear_match="up$")
+    assert regex.clear_match == "up$"
+    oid = drafted(
+        match_string=None, trap_oid="1.3.6.1.6.3.1.1.5.3", clear_match=".1.3.6.1.6.3.1.1.5.4.*"
+    )
+    assert oid.clear_match == "1.3.6.1.6.3.1.1.5.4"
+    # A condition is enough for a rule, and then it is text that ends the problem.
+    silent = drafted(match_string=None, syslog_severity=2, clear_match="all clear")
+    assert (silent.match_type, silent.clear_match) == (MatchType.CONTAINS, "all clear")
+
+
+def test_what_ends_a_problem_is_refused_where_it_cannot_be_compared() -> None:
+    assert problem("clear_match", "(", match_type="regex").startswith(
+        "compared by match_type regex: not a usable regex"
+    )
+    assert problem("clear_match", "linkUp", match_string=None, trap_oid="1.3.6").startswith(
+        "compared by match_type oid_prefix: "
+    )
+    assert problem("clear_match", "") == "must not be empty"
+    assert problem("clear_match", 3) == "must be text, not a number"
+
+
+def test_a_rule_cannot_end_its_own_problem() -> None:
+    expected = "is what the rule matches: every problem would end itself"
+    assert problem("clear_match", "link-3-updown") == expected
+    assert problem("clear_match", "1.3.6", match_string=None, trap_oid="1.3.6.*") == expected
+
+
+def test_a_destination_is_a_name_of_one_line() -> None:
+    assert drafted(destination=" moog-emea ").destination == "moog-emea"
+    assert problem("destination", "a\nb") == "must be one line without control characters"
+    assert problem("destination", "x" * 101).startswith("has 101 characters")
+    assert problem("destination", 7) == "must be text, not a number"
 
 
 @pytest.mark.parametrize(

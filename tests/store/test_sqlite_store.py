@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from muttd.decision import AlertState, Decided, Decision, Environment
 from muttd.errors import InvalidInput, StoreRefused
 from muttd.event import Event, EventIds, Transport, utc_now
+from muttd.migrations import find_sql_dir
 from muttd.queue.contract import Stream
 from muttd.queue.sqlite import open_queue
+from muttd.rules.model import Rule
 from muttd.store.contract import Change, EventQuery, Window
 from muttd.store.sqlite import open_store
 
@@ -47,6 +53,29 @@ async def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
         assert (page.items, page.total) == (recorded[::-1], 3)
         assert (await store.rule_book()).development_hosts == ("lab",)
         assert await store.rule_book_revision() == 1
+
+
+async def test_rules_of_an_older_program_are_read(tmp_path: Path) -> None:
+    older = tmp_path / "sql" / "sqlite" / "store"
+    older.mkdir(parents=True)
+    for path in (find_sql_dir() / "sqlite" / "store").iterdir():
+        if path.name < "0003":
+            shutil.copy(path, older)
+    async with open_store(tmp_path / "store.db", sql_dir=tmp_path / "sql") as store:
+        await store.add_development_host("lab", ANN)
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection, connection:
+        connection.execute(
+            "INSERT INTO alert_rules VALUES (7, 'old', 'x', 'contains', NULL, NULL, 'eq', NULL,"
+            " 100, 'Page_only', 'Ignore', 'NETO', 1, NULL, 1, 0, 0, NULL)"
+        )
+    async with open_store(tmp_path / "store.db") as store:
+        [rule] = (await store.rule_book()).rules
+    assert (rule.id, rule.match_string) == (7, "x")
+    assert (rule.repeat_interval_s, rule.clear_match, rule.destination) == (None, None, None)
+    kept = msgspec.to_builtins(rule)
+    for field in ("repeat_interval_s", "clear_match", "destination"):
+        del kept[field]
+    assert msgspec.json.decode(msgspec.json.encode(kept), type=Rule) == rule
 
 
 async def test_two_processes_share_a_store(tmp_path: Path) -> None:

@@ -19,6 +19,9 @@ RULE: dict[str, Any] = {
     "prod_handling": "Page_and_ticket",
     "dev_handling": "Ignore",
     "team_assignment": "NETO",
+    "repeat_interval_s": 300.0,
+    "clear_match": "changed state to up",
+    "destination": "moog-emea",
     "is_active": True,
     "reason": "agreed with the shift",
 }
