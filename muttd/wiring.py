@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry, Gauge, PlatformCollector, Proce
 from muttd import __version__, protocol
 from muttd.accounts import Accounts
 from muttd.decision import AlertState
+from muttd.dynamic import Dynamic, DynamicSettings
 from muttd.errors import ConfigError
 from muttd.event import EventIds, utc_now
 from muttd.listeners.bind import BoundSocket, adopt, bind, bind_mistake
@@ -123,6 +124,7 @@ class Parts:
     probes: dict[str, Probe]
     peers: Peers
     event_ids: EventIds
+    dynamic: Dynamic
     intake: Intake
     rules: RulesWatch
     alerter: Alerter
@@ -182,11 +184,24 @@ async def open_parts(
             probes={"queue": Probe(queue.ping), "store": Probe(store.ping)},
             peers=Peers(backends.board),
             event_ids=event_ids,
+            dynamic=Dynamic(_dynamic_defaults(settings)),
             intake=Intake(queue, fanout, accounts, buffer_events=settings.intake.buffer_events),
             rules=rules,
             alerter=alerter,
             forwarder=forwarder,
         )
+
+
+def _dynamic_defaults(settings: Settings) -> DynamicSettings:
+    """What the environment says of what the store may override."""
+    return DynamicSettings(
+        moog_rate_limit=settings.moog.rate_limit,
+        moog_rate_period=settings.moog.rate_period_s,
+        alerter_max_retries=settings.alerter.max_retries,
+        history_days=settings.history_days,
+        event_retention_months=settings.retention.event_retention_months,
+        config_audit_days=settings.retention.config_audit_days,
+    )
 
 
 async def _webhook(

@@ -72,6 +72,7 @@ def start_web(
         ingest_wait_s=settings.intake.wait_s,
         max_body_octets=settings.http_server.max_body_octets,
         secure_cookies=False,
+        dynamic=parts.dynamic,
     )
     sessions = Sessions()
     hub = LiveHub(services, sessions)

@@ -1,7 +1,7 @@
 """What every queue backend promises. The suite in tests/conformance holds each of them to it.
 
     append --> [ entry | entry | entry ] --take--> pending entries --ack--> gone
-                                             |          |---bury---> dead letter
+                                             |          |---bury---> dead letter (letters.py)
                                              |          |---idle: claim_idle, by any consumer
     an entry is one batch: a payload (octets) and how many items it holds
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-import msgspec
+from muttd.queue.letters import DeadLetter, Letters, Past
 
 
 class Stream(enum.StrEnum):
@@ -46,6 +46,7 @@ class Entry:
         payload, item_count: As appended.
         deliveries: How often it was taken or claimed, this time included; 1 for the first.
         appended_at: When it was appended; aware, UTC.
+        past: Of an entry that was a dead letter before.
     """
 
     entry_id: str
@@ -53,6 +54,7 @@ class Entry:
     item_count: int
     deliveries: int
     appended_at: datetime
+    past: Past | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,41 +74,13 @@ class Depth:
     oldest_at: datetime | None
 
 
-class LetterKind(enum.StrEnum):
-    """What a dead letter holds."""
-
-    EVENT = "event"  # payload: muttd.event.encode_events of exactly one event
-    ALERT = "alert"  # payload: muttd.decision.encode_alerts of exactly one alert
-
-
-class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """One item that was given up on, with why.
-
-    Attributes:
-        letter_id: Ours, UUIDv7; the item's own id is item_id (event_id or alert_id).
-        kind: What the payload is.
-        reason: One fixed word: "poison", "rejected".
-        error: What went wrong, for a human; no secret, no URL.
-        attempts: How often it was tried; carried over when it is replayed.
-        first_failed_at, last_failed_at: Aware, UTC.
-        origin: The daemon that gave up.
-        payload: A batch of one.
-    """
-
-    letter_id: str
-    kind: LetterKind
-    item_id: str
-    reason: str
-    error: str
-    attempts: int
-    first_failed_at: datetime
-    last_failed_at: datetime
-    origin: str
-    payload: bytes
-
-
 class Queue(Protocol):
     """Durable streams of batches."""
+
+    @property
+    def letters(self) -> Letters:
+        """What was buried."""
+        ...
 
     async def append(self, stream: Stream, batches: Sequence[Batch]) -> None:
         """Append batches, in this order, all or none; durable when it returns.
@@ -159,27 +133,6 @@ class Queue(Protocol):
 
     async def depth(self, stream: Stream) -> Depth:
         """How much the stream holds."""
-        ...
-
-    async def dead_letters(
-        self, *, kind: LetterKind | None = None, offset: int = 0, limit: int = 50
-    ) -> list[DeadLetter]:
-        """Dead letters, newest first."""
-        ...
-
-    async def dead_letter_count(self, kind: LetterKind) -> int:
-        """How many dead letters of that kind there are."""
-        ...
-
-    async def replay(self, letter_ids: Sequence[str]) -> int:
-        """Put dead letters back into the stream of their kind, and forget the letters, atomically.
-
-        Returns how many were put back; unknown ids are ignored.
-        """
-        ...
-
-    async def discard(self, letter_ids: Sequence[str]) -> int:
-        """Forget dead letters. Returns how many there were."""
         ...
 
     async def ping(self) -> None:

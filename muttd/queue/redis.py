@@ -18,14 +18,17 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
+import msgspec
 import redis
 import trio
 
 from muttd.errors import QueueFull, StoreUnavailable
 from muttd.queue import redis_letters, redis_scripts
-from muttd.queue.contract import Batch, DeadLetter, Depth, Entry, LetterKind, Stream
+from muttd.queue.contract import Batch, Depth, Entry, Stream
+from muttd.queue.letters import DeadLetter, Past
 from muttd.queue.redis_errors import code_of
-from muttd.queue.redis_keys import GROUP, ITEM_COUNT, PAYLOAD, RedisKeys
+from muttd.queue.redis_keys import GROUP, ITEM_COUNT, PAST, PAYLOAD, RedisKeys
+from muttd.queue.redis_letters import RedisLetters
 from muttd.queue.redis_link import RedisLink, open_link
 from muttd.queue.redis_options import RedisOptions
 from muttd.queue.redis_replicas import Replicas
@@ -38,6 +41,7 @@ _BLOCK_S = 1.0
 # The stream is a part of the id: two streams give out the same ids of Redis.
 _ENTRY_ID = re.compile(r"([a-z]+):(([0-9]{1,20})-([0-9]{1,20}))")
 _MAX_ID_PART = 2**64 - 1
+_decode_past = msgspec.msgpack.Decoder(Past).decode
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -68,6 +72,7 @@ class RedisQueue:
         self._limits = dict(limits)
         self._keys = RedisKeys(link.options.prefix)
         self._replicas = Replicas(link)
+        self.letters = RedisLetters(link, self._keys)
         self._holdings: defaultdict[tuple[Stream, str], _Holding] = defaultdict(_Holding)
 
     async def append(self, stream: Stream, batches: Sequence[Batch]) -> None:
@@ -161,27 +166,6 @@ class RedisQueue:
             pending_items=pending_items,
             oldest_at=_appended_at(oldest.decode()) if oldest else None,
         )
-
-    async def dead_letters(
-        self, *, kind: LetterKind | None = None, offset: int = 0, limit: int = 50
-    ) -> list[DeadLetter]:
-        """Dead letters, newest first."""
-        kinds = list(LetterKind) if kind is None else [kind]
-        return await self._link.call(
-            partial(redis_letters.newest, self._keys, kinds, offset, limit)
-        )
-
-    async def dead_letter_count(self, kind: LetterKind) -> int:
-        """How many dead letters of that kind there are."""
-        return await self._link.call(partial(redis_letters.count, self._keys, kind))
-
-    async def replay(self, letter_ids: Sequence[str]) -> int:
-        """Put dead letters back into the stream of their kind, and forget the letters."""
-        return await self._link.call(partial(redis_letters.replay, self._keys, letter_ids))
-
-    async def discard(self, letter_ids: Sequence[str]) -> int:
-        """Forget dead letters. Returns how many there were."""
-        return await self._link.call(partial(redis_letters.discard, self._keys, letter_ids))
 
     async def ping(self) -> None:
         """Return when Redis takes a write, and is set up to keep what it has."""
@@ -313,7 +297,18 @@ def _entry(
         item_count=int(fields.get(ITEM_COUNT, 1)),
         deliveries=deliveries,
         appended_at=_appended_at(entry_id),
+        past=_past(fields.get(PAST)),
     )
+
+
+def _past(octets: bytes | None) -> Past | None:
+    if octets is None:
+        return None
+    try:
+        return _decode_past(octets)
+    except msgspec.MsgspecError:
+        # Put there by hand, like a payload that is no batch; that one is found by who decodes it.
+        return None
 
 
 @asynccontextmanager

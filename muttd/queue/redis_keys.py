@@ -1,6 +1,7 @@
 """Every key and channel of Redis that we use, and what is in it. Nothing else names one.
 
-    {mutt}:ingest            stream   one entry per batch: payload (octets), n (items in it)
+    {mutt}:ingest            stream   one entry per batch: payload (octets), n (items in it), and
+                                      past, MessagePack, when it was a dead letter before
     {mutt}:ingest:sizes      hash     entry id -> n, of each entry in the stream; total -> the sum
     {mutt}:alert             stream   the same for alerts
     {mutt}:alert:sizes       hash
@@ -22,11 +23,12 @@ noeviction).
 
 from __future__ import annotations
 
-from muttd.queue.contract import LetterKind, Stream
+from muttd.queue.contract import Stream
+from muttd.queue.letters import LetterKind
 
 GROUP = "muttd"
 # Fields of an entry.
-PAYLOAD, ITEM_COUNT = b"payload", b"n"
+PAYLOAD, ITEM_COUNT, PAST = b"payload", b"n", b"past"
 
 
 class RedisKeys:

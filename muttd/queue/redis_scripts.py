@@ -2,7 +2,7 @@
 
     append   XADD + size, unless the limit is passed      ack, bury   XACK + XDEL - size, and more
     claim    XPENDING -> XCLAIM, with delivery counts     touch       XCLAIM JUSTID of one's own
-    depth    counts, mended when they disagree            replay      letter -> entry
+    depth    counts, mended when they disagree            replay      letter -> entry, with its past
 
 An entry's size leaves the hash together with the entry, and the total falls by what the hash had:
 a second ack finds no size and counts nothing. The first write of every script comes before any
@@ -24,9 +24,9 @@ local GROUP = '{GROUP}'
     + """
 -- A new stream gets its group at once: later there may be no memory to make one, and nobody could
 -- take what is in it.
-local function add(stream, sizes, n, payload)
+local function add(stream, sizes, n, payload, ...)
     local is_new = redis.call('EXISTS', stream) == 0
-    local id = redis.call('XADD', stream, '*', 'n', n, 'payload', payload)
+    local id = redis.call('XADD', stream, '*', 'n', n, 'payload', payload, ...)
     if is_new then redis.call('XGROUP', 'CREATE', stream, GROUP, '0') end
     redis.call('HSET', sizes, id, n)
     redis.call('HINCRBY', sizes, 'total', n)
@@ -104,29 +104,36 @@ for key = 5, #KEYS do
 end
 """)
 
-# KEYS letters, then order, stream and sizes of each letter. ARGV id and payload of each letter.
-# Returns how many there were.
+# KEYS letters, then order, stream and sizes of each letter. ARGV id, payload and past of each
+# letter. Returns the ids of those that were there.
 REPLAY = Script("""
-local count = 0
-for i = 1, #ARGV / 2 do
-    local id, payload, key = ARGV[2 * i - 1], ARGV[2 * i], 3 * i - 1
-    if redis.call('ZREM', KEYS[key], id) == 1 then
+local done = {}
+for i = 1, #ARGV, 3 do
+    local id, payload, past = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+    if redis.call('ZREM', KEYS[i + 1], id) == 1 then
         redis.call('HDEL', KEYS[1], id)
-        add(KEYS[key + 1], KEYS[key + 2], 1, payload)
-        count = count + 1
+        add(KEYS[i + 2], KEYS[i + 3], 1, payload, 'past', past)
+        done[#done + 1] = id
     end
 end
-return count
+return done
 """)
 
-# KEYS letters, then every order. ARGV the ids. Returns how many there were.
+# KEYS letters, then every order. ARGV the ids. Returns the ids of those that were there.
 DISCARD = Script("""
-local count = 0
+local done = {}
 for _, id in ipairs(ARGV) do
     for key = 2, #KEYS do redis.call('ZREM', KEYS[key], id) end
-    count = count + redis.call('HDEL', KEYS[1], id)
+    if redis.call('HDEL', KEYS[1], id) == 1 then done[#done + 1] = id end
 end
-return count
+return done
+""")
+
+# KEYS letters. ARGV id, text as it was read, new text. Returns whether it was still so.
+EDIT = Script("""
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return 1
 """)
 
 # KEYS stream. ARGV consumer, least idle time (ms), how many at most, whose ('' for anybody's), then

@@ -30,7 +30,8 @@ from prometheus_client.registry import Collector
 from muttd.backoff import backoff_s
 from muttd.errors import QueueFull, StoreUnavailable
 from muttd.event import utc_now
-from muttd.queue.contract import Batch, DeadLetter, Depth, Entry, LetterKind, Queue, Stream
+from muttd.queue.contract import Batch, Depth, Entry, Queue, Stream
+from muttd.queue.letters import DeadLetter, Letters
 from muttd.queue.sqlite import open_queue
 
 # The one consumer of the spool.
@@ -96,6 +97,11 @@ class SpooledQueue:
         self._begun = trio.Event()
         if depth.items:
             self._begun.set()
+
+    @property
+    def letters(self) -> Letters:
+        """Dead letters of the remote queue."""
+        return self._remote.letters
 
     @property
     def state(self) -> SpoolState:
@@ -256,24 +262,6 @@ class SpooledQueue:
         """What the remote queue holds; the spool's part is in `state`."""
         self._check_away()
         return await self._remote.depth(stream)
-
-    async def dead_letters(
-        self, *, kind: LetterKind | None = None, offset: int = 0, limit: int = 50
-    ) -> list[DeadLetter]:
-        """Dead letters of the remote queue."""
-        return await self._remote.dead_letters(kind=kind, offset=offset, limit=limit)
-
-    async def dead_letter_count(self, kind: LetterKind) -> int:
-        """How many of them there are."""
-        return await self._remote.dead_letter_count(kind)
-
-    async def replay(self, letter_ids: Sequence[str]) -> int:
-        """Replay in the remote queue."""
-        return await self._remote.replay(letter_ids)
-
-    async def discard(self, letter_ids: Sequence[str]) -> int:
-        """Discard in the remote queue."""
-        return await self._remote.discard(letter_ids)
 
     async def ping(self) -> None:
         """Return when the remote queue can take a write."""

@@ -23,9 +23,10 @@ import trio
 from muttd.errors import QueueFull, StoreUnavailable
 from muttd.migrations import find_sql_dir
 from muttd.queue import sqlite_entries, sqlite_letters
-from muttd.queue.contract import Batch, DeadLetter, Depth, Entry, LetterKind, Stream
+from muttd.queue.contract import Batch, Depth, Entry, Stream
 from muttd.queue.exclusive import hold_exclusively
-from muttd.queue.sqlite_entries import Tally
+from muttd.queue.letters import DeadLetter
+from muttd.queue.sqlite_letters import SqliteLetters, Tallies
 from muttd.sqlite_file import SqliteFile, from_microseconds, open_sqlite
 
 # Room on the disk that append() leaves alone. Taking, acking and recording write as well: on a
@@ -35,7 +36,6 @@ RESERVE_OCTETS = 64 * 1024 * 1024
 RESERVE_PART = 1 / 16
 
 T = TypeVar("T")
-Tallies = dict[Stream, Tally]
 
 
 def _now() -> int:
@@ -60,6 +60,7 @@ class SqliteQueue:
         # state between two transactions.
         self._tallies = tallies
         self._grown = {stream: trio.Event() for stream in Stream}
+        self.letters = SqliteLetters(file, self._change, self._wake, _now)
 
     async def _change(
         self, work: Callable[[sqlite3.Connection, Tallies], T], *, durable: bool = True
@@ -199,37 +200,6 @@ class SqliteQueue:
     async def payload_octets(self) -> int:
         """How many octets the payloads of all entries have, counted the slow way."""
         return await self._file.read(sqlite_entries.payload_octets)
-
-    async def dead_letters(
-        self, *, kind: LetterKind | None = None, offset: int = 0, limit: int = 50
-    ) -> list[DeadLetter]:
-        """Dead letters, newest first."""
-        return await self._file.read(
-            lambda connection: sqlite_letters.newest(connection, kind, offset, limit)
-        )
-
-    async def dead_letter_count(self, kind: LetterKind) -> int:
-        """How many dead letters of that kind there are."""
-        return await self._file.read(lambda connection: sqlite_letters.count(connection, kind))
-
-    async def replay(self, letter_ids: Sequence[str]) -> int:
-        """Put dead letters back into the stream of their kind, and forget the letters."""
-
-        def work(connection: sqlite3.Connection, tallies: Tallies) -> list[Stream]:
-            pulled = sqlite_letters.pull(connection, letter_ids)
-            _append_each(connection, pulled, tallies)
-            return [stream for stream, _ in pulled]
-
-        streams = await self._change(work)
-        for stream in set(streams):
-            self._wake(stream)
-        return len(streams)
-
-    async def discard(self, letter_ids: Sequence[str]) -> int:
-        """Forget dead letters. Returns how many there were."""
-        return await self._change(
-            lambda connection, _: sqlite_letters.discard(connection, letter_ids)
-        )
 
     async def ping(self) -> None:
         """Return when the file can take a write."""

@@ -13,13 +13,18 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from muttd.queue.contract import Batch, Entry, Stream
+from muttd.queue.letters import Past
 from muttd.sqlite_file import from_microseconds
 
 # 16 MiB of pages of 4 KiB: room for the next burst without asking the file system for it.
 _FREE_PAGES_KEPT = 4096
 # Some ten milliseconds in which nobody else writes. The next ack goes on with it.
 _PAGES_GIVEN_BACK_AT_ONCE = 4096
+
+_decode_past = msgspec.msgpack.Decoder(Past).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +73,19 @@ def payload_octets(connection: sqlite3.Connection) -> int:
 
 
 def append(
-    connection: sqlite3.Connection, stream: Stream, batches: Sequence[Batch], tally: Tally, now: int
+    connection: sqlite3.Connection,
+    stream: Stream,
+    batches: Sequence[Batch],
+    tally: Tally,
+    now: int,
+    *,
+    past: bytes | None = None,
 ) -> Tally:
-    """Append batches in this order."""
+    """Append batches in this order; all of them with that past, a Past as MessagePack."""
     for batch in batches:
         seq = connection.execute(
-            "INSERT INTO entries (stream, item_count, appended_at) VALUES (?, ?, ?)",
-            (stream, batch.item_count, now),
+            "INSERT INTO entries (stream, item_count, appended_at, past) VALUES (?, ?, ?, ?)",
+            (stream, batch.item_count, now, past),
         ).lastrowid
         connection.execute("INSERT INTO payloads VALUES (?, ?)", (seq, batch.payload))
     return Tally(
@@ -87,12 +98,12 @@ def append(
 
 
 _READY = """
-    SELECT seq, payload, item_count, deliveries, appended_at
+    SELECT seq, payload, item_count, deliveries, appended_at, past
     FROM entries JOIN payloads USING (seq)
     WHERE stream = ? AND consumer IS NULL ORDER BY seq LIMIT ?
 """
 _IDLE = """
-    SELECT seq, payload, item_count, deliveries, appended_at
+    SELECT seq, payload, item_count, deliveries, appended_at, past
     FROM entries JOIN payloads USING (seq)
     WHERE stream = ? AND consumer IS NOT NULL AND touched_s <= ? ORDER BY seq LIMIT ?
 """
@@ -134,7 +145,7 @@ def claim_idle(
 
 def _hand_over(
     connection: sqlite3.Connection,
-    rows: list[tuple[int, bytes, int, int, int]],
+    rows: list[tuple[int, bytes, int, int, int, bytes | None]],
     consumer: str,
     now_s: float,
 ) -> list[Entry]:
@@ -149,8 +160,9 @@ def _hand_over(
             item_count=item_count,
             deliveries=deliveries + 1,
             appended_at=from_microseconds(appended_at),
+            past=None if past is None else _decode_past(past),
         )
-        for seq, payload, item_count, deliveries, appended_at in rows
+        for seq, payload, item_count, deliveries, appended_at, past in rows
     ]
 
 

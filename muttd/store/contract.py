@@ -121,6 +121,21 @@ class ConfigChange(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class ChangedRecord:
+    """What is changed outside of the store, as config_audit_log is told.
+
+    Attributes:
+        table_name, record_id: What it is.
+        old, new: What it was and what it becomes; None: it is new, it goes.
+    """
+
+    table_name: str
+    record_id: str
+    old: dict[str, Any] | None
+    new: dict[str, Any] | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleQuery:
     """Which rules. q looks in name, match_string, trap_oid, team and reason."""
@@ -261,6 +276,13 @@ class Store(Protocol):
 
     async def remove_device_team(self, hostname: str, change: Change) -> None:
         """Remove an entry. Raises NoSuchRecord."""
+        ...
+
+    async def record_changes(self, change: Change, records: Sequence[ChangedRecord]) -> None:
+        """Write config_audit_log for what is changed elsewhere, in one transaction.
+
+        For what is not kept in the store: a dead letter, which is in the queue.
+        """
         ...
 
     async def config_changes(self, query: ChangeQuery, window: Window) -> Page[ConfigChange]:

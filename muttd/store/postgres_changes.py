@@ -12,7 +12,14 @@ from typing import Any
 
 import msgspec
 
-from muttd.store.contract import Change, ChangeQuery, ConfigChange, Page, Window
+from muttd.store.contract import (
+    Change,
+    ChangedRecord,
+    ChangeQuery,
+    ConfigChange,
+    Page,
+    Window,
+)
 from muttd.store.postgres_connection import Connection
 from muttd.store.postgres_link import PostgresLink
 from muttd.store.postgres_search import Where
@@ -47,6 +54,13 @@ def write_change(
         old: What it was; None: it is new.
         new: What it is now; None: it was deleted.
     """
+    _insert(connection, change, record, old, new)
+    connection.execute(_RAISE_REVISION)
+
+
+def _insert(
+    connection: Connection, change: Change, record: tuple[str, str], old: Value, new: Value
+) -> None:
     operation = "CREATE" if old is None else "DELETE" if new is None else "UPDATE"
     connection.execute(
         "INSERT INTO config_audit_log (changed_by, operation, table_name, record_id,"
@@ -61,7 +75,6 @@ def write_change(
             change.correlation_id,
         ),
     )
-    connection.execute(_RAISE_REVISION)
 
 
 def _search(connection: Connection, query: ChangeQuery, window: Window) -> Page[ConfigChange]:
@@ -113,6 +126,15 @@ class PostgresChanges:
 
     def __init__(self, link: PostgresLink) -> None:
         self._link = link
+
+    async def record_changes(self, change: Change, records: Sequence[ChangedRecord]) -> None:
+        """Write config_audit_log for what is changed elsewhere, in one transaction."""
+
+        def work(connection: Connection) -> None:
+            for each in records:
+                _insert(connection, change, (each.table_name, each.record_id), each.old, each.new)
+
+        await self._link.write(work)
 
     async def config_changes(self, query: ChangeQuery, window: Window) -> Page[ConfigChange]:
         """Configuration changes, newest first."""

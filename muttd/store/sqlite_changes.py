@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from muttd.sqlite_file import SqliteFile, from_microseconds, to_microseconds
-from muttd.store.contract import Change, ChangeQuery, ConfigChange, Page, Window
+from muttd.store.contract import (
+    Change,
+    ChangedRecord,
+    ChangeQuery,
+    ConfigChange,
+    Page,
+    Window,
+)
 from muttd.store.search import decode_cursor, encode_cursor, offset_of
 from muttd.store.sqlite_search import Where
 
@@ -37,6 +45,13 @@ def write_change(
         old: What it was; None: it is new.
         new: What it is now; None: it was deleted.
     """
+    _insert(connection, change, record, old, new)
+    connection.execute("UPDATE rule_book SET revision = revision + 1")
+
+
+def _insert(
+    connection: sqlite3.Connection, change: Change, record: tuple[str, str], old: Value, new: Value
+) -> None:
     operation = "CREATE" if old is None else "DELETE" if new is None else "UPDATE"
     connection.execute(
         "INSERT INTO config_audit_log (changed_at, changed_by, operation, table_name, record_id,"
@@ -52,7 +67,6 @@ def write_change(
             change.correlation_id,
         ),
     )
-    connection.execute("UPDATE rule_book SET revision = revision + 1")
 
 
 def _search(
@@ -105,6 +119,15 @@ class SqliteChanges:
 
     def __init__(self, file: SqliteFile) -> None:
         self._file = file
+
+    async def record_changes(self, change: Change, records: Sequence[ChangedRecord]) -> None:
+        """Write config_audit_log for what is changed elsewhere, in one transaction."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            for each in records:
+                _insert(connection, change, (each.table_name, each.record_id), each.old, each.new)
+
+        await self._file.write(work)
 
     async def config_changes(self, query: ChangeQuery, window: Window) -> Page[ConfigChange]:
         """Configuration changes, newest first."""

@@ -23,6 +23,7 @@ from muttd.errors import DuplicateRecord, InvalidInput, NoSuchRecord, QueueFull,
 from muttd.web.api.alerts import alert_routes
 from muttd.web.api.audit import audit_routes
 from muttd.web.api.config_audit import config_audit_routes
+from muttd.web.api.dead_letters import dead_letter_routes
 from muttd.web.api.events import event_routes
 from muttd.web.api.hosts import host_routes
 from muttd.web.api.ingest import ingest_routes
@@ -64,6 +65,7 @@ def create_app(services: Services, sessions: Sessions) -> ASGIApp:
         *team_routes(),
         *config_audit_routes(),
         *alert_routes(),
+        *dead_letter_routes(),
         *status_routes(),
         *page_routes(services, sessions),
     ]

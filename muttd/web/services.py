@@ -8,6 +8,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from muttd.dynamic import Dynamic
 from muttd.event import EventIds
 from muttd.queue.contract import Queue
 from muttd.queue.fanout import Fanout
@@ -37,6 +38,7 @@ class Services:
         ingest_wait_s: How long ingest waits for the queue before it answers 503.
         max_body_octets: Longest request body, after decompression too.
         secure_cookies: Whether the page is served over TLS.
+        dynamic: What operators change at run time.
         count_received: Told of every ingest request: how many items it brought, and how many of
             them are no events. The accounts of the HTTP listener begin here.
     """
@@ -56,4 +58,5 @@ class Services:
     ingest_wait_s: float
     max_body_octets: int
     secure_cookies: bool
+    dynamic: Dynamic
     count_received: Callable[[int, int], None] = _count_nothing

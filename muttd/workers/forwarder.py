@@ -36,8 +36,9 @@ from muttd.errors import (
     Undeliverable,
 )
 from muttd.event import EventIds, utc_now
-from muttd.queue.contract import DeadLetter, Entry, LetterKind, Queue, Stream
+from muttd.queue.contract import Entry, Queue, Stream
 from muttd.queue.counters import RateLimit
+from muttd.queue.letters import DeadLetter, LetterKind, Past
 from muttd.store.contract import Store
 
 # Some ten minutes of backoff: an outage is over by then, or it is not the alert's fault.
@@ -117,6 +118,7 @@ class _Outgoing:
     failures: int = 0
     strikes: int = 0
     first_failed_at: datetime | None = None
+    past: Past | None = None
 
 
 class Forwarder:
@@ -301,7 +303,7 @@ class Forwarder:
             await self._poked.wait()
 
     async def _bury(self, outgoing: _Outgoing, reason: str, error: str) -> None:
-        now = utc_now()
+        now, past = utc_now(), outgoing.past
         letter = DeadLetter(
             letter_id=self._event_ids.next(),
             kind=LetterKind.ALERT,
@@ -309,10 +311,12 @@ class Forwarder:
             reason=reason,
             error=error,
             attempts=outgoing.attempts,
-            first_failed_at=outgoing.first_failed_at or now,
+            first_failed_at=past.first_failed_at if past else outgoing.first_failed_at or now,
             last_failed_at=now,
             origin=self._policy.consumer,
             payload=encode_alerts([outgoing.alert]),
+            destination="moog",
+            replays=past.replays if past else 0,
         )
         await self._until_done(lambda: self._queue.bury(Stream.ALERT, [], [letter]))
         _log.error("forwarder: alert %s is dead: %s", outgoing.alert.alert_id, error)
@@ -350,7 +354,8 @@ class Forwarder:
                 continue
             self._left[entry.entry_id] = len(left)
             self._waiting.extend(
-                _Outgoing(alert, entry.entry_id, attempts.get(alert.alert_id, 0)) for alert in left
+                _Outgoing(alert, entry.entry_id, attempts.get(alert.alert_id, 0), past=entry.past)
+                for alert in left
             )
 
     async def _take(self, wait_s: float) -> Sequence[Entry]:

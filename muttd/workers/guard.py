@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from muttd.decision import Decided
 from muttd.errors import StoreRefused
 from muttd.event import Event, EventIds, decode_events, encode_events, utc_now
-from muttd.queue.contract import DeadLetter, Entry, LetterKind
+from muttd.queue.contract import Entry
+from muttd.queue.letters import DeadLetter, LetterKind, LetterReason
 from muttd.rules.engine import RuleSet
 
 # Of an exception's text; it may quote an event, which has its own place in the letter.
@@ -106,16 +107,17 @@ class Guard:
         outcome.letters += [self._letter(entry, event, text) for event in events]
 
     def _letter(self, entry: Entry, event: Event | None, error: str) -> DeadLetter:
-        now = utc_now()
+        now, past = utc_now(), entry.past
         return DeadLetter(
             letter_id=self._event_ids.next(),
             kind=LetterKind.EVENT,
             item_id=entry.entry_id if event is None else event.event_id,
-            reason="undecodable" if event is None else "poison",
+            reason=LetterReason.UNDECODABLE if event is None else LetterReason.POISON,
             error=error,
-            attempts=entry.deliveries,
-            first_failed_at=now,
+            attempts=entry.deliveries + (past.attempts if past else 0),
+            first_failed_at=past.first_failed_at if past else now,
             last_failed_at=now,
             origin=self._origin,
             payload=entry.payload if event is None else encode_events([event]),
+            replays=past.replays if past else 0,
         )

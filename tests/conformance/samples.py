@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from muttd.decision import Alert, Decided, Decision, Environment, Handling, encode_alerts
 from muttd.event import Event, Transport, encode_events
-from muttd.queue.contract import Batch, DeadLetter, LetterKind
+from muttd.queue.contract import Batch
+from muttd.queue.letters import DeadLetter, LetterKind
 from muttd.rules.model import RuleDraft
 
 MORNING = datetime(2025, 3, 30, 2, 59, 59, 999999, tzinfo=UTC)
@@ -83,6 +84,7 @@ def a_letter(n: int, kind: LetterKind = LetterKind.EVENT) -> DeadLetter:
         last_failed_at=MORNING + timedelta(minutes=n),
         origin="muttd-1",
         payload=encode_events([an_event(n)]) if is_event else encode_alerts([an_alert(n)]),
+        destination=None if is_event else "moog",
     )
 
 

@@ -11,7 +11,8 @@ from samples import a_batch, a_letter
 
 from bench import LIMIT_ITEMS, Bench
 from muttd.errors import QueueFull
-from muttd.queue.contract import Batch, Entry, LetterKind, Queue, Stream
+from muttd.queue.contract import Batch, Entry, Queue, Stream
+from muttd.queue.letters import LetterKind, LetterQuery
 
 INGEST, ALERT = Stream.INGEST, Stream.ALERT
 
@@ -277,7 +278,7 @@ async def test_burying_forgets_the_entry_and_keeps_the_letter(bench: Bench) -> N
     await bench.queue.bury(INGEST, [entry.entry_id], [a_letter(1), a_letter(2)])
     await bench.age(1000)
     assert await bench.queue.claim_idle(INGEST, "b", idle_s=0, count=10) == []
-    assert await bench.queue.dead_letters() == [a_letter(2), a_letter(1)]
+    assert await bench.queue.letters.find() == [a_letter(2), a_letter(1)]
     depth = await bench.queue.depth(INGEST)
     assert (depth.items, depth.entries, depth.pending_items) == (0, 0, 0)
 
@@ -286,59 +287,13 @@ async def test_a_letter_may_be_buried_while_its_entry_stays(queue: Queue) -> Non
     await queue.append(INGEST, [a_batch(1)])
     await queue.bury(INGEST, [], [a_letter(1)])
     assert (await queue.depth(INGEST)).entries == 1
-    assert await queue.dead_letter_count(LetterKind.EVENT) == 1
+    assert await queue.letters.count(LetterQuery(kind=LetterKind.EVENT)) == 1
 
 
 async def test_burying_a_letter_twice_keeps_it_once(queue: Queue) -> None:
     await queue.bury(INGEST, [], [a_letter(1)])
     await queue.bury(INGEST, [], [a_letter(1)])
-    assert await queue.dead_letters() == [a_letter(1)]
-
-
-async def test_dead_letters_are_listed_newest_first_by_kind_and_by_page(queue: Queue) -> None:
-    events = [a_letter(n) for n in range(3)]
-    alerts = [a_letter(n, LetterKind.ALERT) for n in range(3, 5)]
-    await queue.bury(INGEST, [], events)
-    await queue.bury(ALERT, [], alerts)
-    newest_first = [*reversed(alerts), *reversed(events)]
-    assert await queue.dead_letters() == newest_first
-    assert await queue.dead_letters(offset=1, limit=3) == newest_first[1:4]
-    assert await queue.dead_letters(kind=LetterKind.ALERT) == newest_first[:2]
-    assert await queue.dead_letters(kind=LetterKind.EVENT, offset=2) == newest_first[4:]
-    assert await queue.dead_letter_count(LetterKind.EVENT) == 3
-    assert await queue.dead_letter_count(LetterKind.ALERT) == 2
-
-
-async def test_a_replayed_letter_goes_back_to_the_stream_of_its_kind(queue: Queue) -> None:
-    event, alert = a_letter(1), a_letter(2, LetterKind.ALERT)
-    await queue.bury(INGEST, [], [event])
-    await queue.bury(ALERT, [], [alert])
-    assert await queue.replay([event.letter_id, alert.letter_id, "unknown \x00 é"]) == 2
-    assert await queue.dead_letters() == []
-    [ingest], [outgoing] = await take_now(queue), await take_now(queue, stream=ALERT)
-    assert (ingest.payload, ingest.item_count) == (event.payload, 1)
-    assert (outgoing.payload, outgoing.item_count) == (alert.payload, 1)
-
-
-async def test_replaying_twice_puts_back_once(queue: Queue) -> None:
-    await queue.bury(INGEST, [], [a_letter(1)])
-    assert await queue.replay([a_letter(1).letter_id]) == 1
-    assert await queue.replay([a_letter(1).letter_id]) == 0
-    assert (await queue.depth(INGEST)).items == 1
-
-
-async def test_letters_are_replayed_in_the_order_they_were_buried(queue: Queue) -> None:
-    letters = [a_letter(n) for n in range(4)]
-    await queue.bury(INGEST, [], letters)
-    await queue.replay([letter.letter_id for letter in reversed(letters)])
-    assert payloads(await take_now(queue)) == [letter.payload for letter in letters]
-
-
-async def test_a_discarded_letter_is_gone(queue: Queue) -> None:
-    await queue.bury(INGEST, [], [a_letter(1), a_letter(2)])
-    assert await queue.discard([a_letter(1).letter_id, "unknown"]) == 1
-    assert await queue.dead_letters() == [a_letter(2)]
-    assert (await queue.depth(INGEST)).items == 0
+    assert await queue.letters.find() == [a_letter(1)]
 
 
 async def test_a_working_queue_answers_a_ping(queue: Queue) -> None:

@@ -13,7 +13,15 @@ from samples import a_draft, matched
 from muttd.decision import AlertState, Handling
 from muttd.errors import DuplicateRecord, NoSuchRecord
 from muttd.rules.model import MatchType, Rule, RuleDraft, SeverityOp, TeamEntry
-from muttd.store.contract import Change, ChangeQuery, ConfigChange, RuleQuery, Store, Window
+from muttd.store.contract import (
+    Change,
+    ChangedRecord,
+    ChangeQuery,
+    ConfigChange,
+    RuleQuery,
+    Store,
+    Window,
+)
 
 ANN = Change("ann", reason="ticket 7", correlation_id="c-1")
 BOB = Change("bob")
@@ -304,3 +312,24 @@ async def test_a_rule_replaced_by_itself_is_still_a_revision(store: Store) -> No
     same = await store.update_rule(rule.id, a_draft(), ANN)
     assert replace(same, revision=1, updated_at=rule.updated_at) == rule
     assert same.revision == 2
+
+
+async def test_what_is_changed_elsewhere_is_recorded_without_touching_the_rule_book(
+    store: Store,
+) -> None:
+    revision = await store.rule_book_revision()
+    records = [
+        ChangedRecord("dead_letters", "a", {"state": "dead"}, None),
+        ChangedRecord("dead_letters", "b", {"x": "é"}, {"x": 1}),
+    ]
+    await store.record_changes(ANN, records)
+    edited, gone = await changes(store, ChangeQuery(table_name="dead_letters"))
+    assert (gone.operation, gone.record_id) == ("DELETE", "a")
+    assert (gone.old_value, gone.new_value) == ({"state": "dead"}, None)
+    assert (edited.operation, edited.old_value, edited.new_value) == (
+        "UPDATE",
+        {"x": "é"},
+        {"x": 1},
+    )
+    assert (edited.changed_by, edited.reason, edited.correlation_id) == ("ann", "ticket 7", "c-1")
+    assert await store.rule_book_revision() == revision

@@ -13,7 +13,8 @@ from servers.redis_server import RedisServer, needs_redis, redis_server
 
 from muttd.errors import QueueFull, StoreRefused, StoreUnavailable
 from muttd.event import utc_now
-from muttd.queue.contract import Batch, DeadLetter, Entry, LetterKind, Stream
+from muttd.queue.contract import Batch, Entry, Stream
+from muttd.queue.letters import DeadLetter, LetterKind, LetterQuery
 from muttd.queue.redis import RedisQueue, open_redis_queue
 from muttd.queue.redis_keys import GROUP, RedisKeys
 from muttd.queue.redis_options import RedisOptions
@@ -248,7 +249,7 @@ async def test_a_key_of_another_kind_is_refused_for_good(
     admin.hset(KEYS.letters, "x", "no letter")
     admin.zadd(KEYS.letters_of(LetterKind.EVENT), {"x": 1})
     with pytest.raises(StoreRefused, match="no dead letter"):
-        await queue.dead_letters()
+        await queue.letters.find()
 
 
 async def test_a_redis_out_of_memory_takes_nothing_and_gives_everything(
@@ -268,7 +269,7 @@ async def test_a_redis_out_of_memory_takes_nothing_and_gives_everything(
     depth = await queue.depth(INGEST)
     assert (depth.items, depth.entries) == (0, 0)
     assert (await queue.depth(ALERT)).items == 5
-    assert await queue.dead_letter_count(LetterKind.EVENT) == 1
+    assert await queue.letters.count(LetterQuery(kind=LetterKind.EVENT)) == 1
 
 
 def a_letter() -> DeadLetter:

@@ -13,6 +13,7 @@ import httpx
 from prometheus_client import CollectorRegistry
 
 from muttd.decision import Alert, AlertState, Decided, Decision, Environment, Handling, alert_id_for
+from muttd.dynamic import Dynamic, DynamicSettings
 from muttd.event import Event, EventIds, Transport
 from muttd.queue.contract import Stream
 from muttd.queue.fanout import LocalFanout
@@ -202,6 +203,7 @@ async def open_site(directory: Path) -> AsyncIterator[Site]:
             ingest_wait_s=1.0,
             max_body_octets=BODY_LIMIT_OCTETS,
             secure_cookies=False,
+            dynamic=Dynamic(DynamicSettings()),
         )
         sessions = Sessions(clock=clock)
         yield Site(

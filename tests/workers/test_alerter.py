@@ -14,8 +14,9 @@ from prometheus_client import CollectorRegistry
 
 from muttd.decision import AlertState, Decision, Environment, Handling, decode_alerts
 from muttd.event import Event, EventIds, encode_events
-from muttd.queue.contract import Batch, LetterKind, Queue, Stream
+from muttd.queue.contract import Batch, Queue, Stream
 from muttd.queue.fanout import DecidedBatch, LocalFanout
+from muttd.queue.letters import LetterKind, LetterQuery
 from muttd.rules.model import RuleDraft
 from muttd.store.contract import Change, EventQuery, Store, Window
 from muttd.workers.alerter import Alerter, AlerterMetrics, AlerterPolicy, Neighbours
@@ -131,7 +132,7 @@ async def test_while_the_store_is_away_events_wait_and_nothing_is_buried(start: 
     await scene.wait_items(Stream.INGEST, 0)
     assert await scene.stored() == ["patience"]
     assert not scene.alerter.is_held_up
-    assert await scene.queue.dead_letter_count(LetterKind.EVENT) == 0
+    assert await scene.queue.letters.count(LetterQuery(kind=LetterKind.EVENT)) == 0
 
 
 async def test_while_the_queue_is_away_acks_wait_and_no_effect_is_doubled(start: Start) -> None:
@@ -192,7 +193,7 @@ async def test_an_event_that_makes_the_code_fail_is_buried_and_costs_no_other(
     await scene.append(an_event("before"), an_event("poison"), an_event("behind"))
     await scene.wait_items(Stream.INGEST, 0)
     assert sorted(await scene.stored()) == ["before", "behind"]
-    [letter] = await scene.queue.dead_letters(kind=LetterKind.EVENT)
+    [letter] = await scene.queue.letters.find(LetterQuery(kind=LetterKind.EVENT))
     assert (letter.reason, letter.attempts) == ("poison", 3)
     assert letter.error == "ZeroDivisionError: a fault of ours"
     assert scene.alerter.tally()["buried"] == 1
@@ -209,7 +210,7 @@ async def test_an_event_that_cannot_be_recorded_is_buried_and_costs_no_other(
     await scene.append(an_event("plain"), an_event("LINK-3-UPDOWN"))
     await scene.wait_items(Stream.INGEST, 0)
     assert await scene.stored() == ["plain"]
-    [letter] = await scene.queue.dead_letters(kind=LetterKind.EVENT)
+    [letter] = await scene.queue.letters.find(LetterQuery(kind=LetterKind.EVENT))
     assert letter.error == "KeyError: 'absent'"
 
 
@@ -217,7 +218,7 @@ async def test_an_entry_that_is_no_batch_of_events_is_buried(start: Start) -> No
     scene = await start()
     await scene.queue.append(Stream.INGEST, [Batch(b"\xc1", 1)])
     await scene.wait_items(Stream.INGEST, 0)
-    [letter] = await scene.queue.dead_letters(kind=LetterKind.EVENT)
+    [letter] = await scene.queue.letters.find(LetterQuery(kind=LetterKind.EVENT))
     assert (letter.reason, letter.payload) == ("undecodable", b"\xc1")
 
 
@@ -232,7 +233,7 @@ async def test_what_killed_the_daemon_again_and_again_is_split_then_buried(
     scene = await start()
     await scene.wait_items(Stream.INGEST, 0)
     assert sorted(await scene.stored()) == ["a", "b"]
-    [letter] = await scene.queue.dead_letters(kind=LetterKind.EVENT)
+    [letter] = await scene.queue.letters.find(LetterQuery(kind=LetterKind.EVENT))
     assert letter.error == "taken 4 times and never finished"
 
 

@@ -21,8 +21,9 @@ from muttd.decision import (
 )
 from muttd.errors import DeliverLater, DestinationHeld, Undeliverable
 from muttd.event import utc_now
-from muttd.queue.contract import Batch, LetterKind, Queue, Stream
+from muttd.queue.contract import Batch, Queue, Stream
 from muttd.queue.counters import LocalRateLimit
+from muttd.queue.letters import LetterKind, LetterQuery
 from muttd.store.contract import Store, Window
 from muttd.workers.forwarder import Forwarder, ForwarderMetrics, ForwarderPolicy
 
@@ -175,7 +176,7 @@ async def test_an_undeliverable_alert_is_a_dead_letter_at_once(
     await scene.raise_alerts("a", "b")
     nursery.start_soon(scene.forwarder.run)
     await scene.wait_empty()
-    [letter] = await scene.queue.dead_letters(kind=LetterKind.ALERT)
+    [letter] = await scene.queue.letters.find(LetterQuery(kind=LetterKind.ALERT))
     assert (letter.reason, letter.error) == ("rejected", "status 400: bad field")
     assert await scene.states() == {"a": AlertState.DEAD, "b": AlertState.DELIVERED}
 
@@ -258,7 +259,7 @@ async def test_an_alert_that_makes_the_code_fail_is_a_dead_letter(
     await scene.raise_alerts("a", "b")
     nursery.start_soon(scene.forwarder.run)
     await scene.wait_empty()
-    [letter] = await scene.queue.dead_letters(kind=LetterKind.ALERT)
+    [letter] = await scene.queue.letters.find(LetterQuery(kind=LetterKind.ALERT))
     assert letter.error == "ZeroDivisionError here; the log says what"
     assert scene.destination.taken == ["b"]
 
