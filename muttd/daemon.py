@@ -79,7 +79,8 @@ def run(settings: Settings) -> int:
             _log.critical("an error that nobody foresaw ends the daemon", exc_info=others)
             return EX_SOFTWARE
         assert refused is not None
-        raise ConfigError([str(each) for each in _leaves(refused)]) from None
+        # Several may have met the same.
+        raise ConfigError(list(dict.fromkeys(map(str, _leaves(refused))))) from None
     except StoreRefused as exc:
         raise ConfigError([str(exc)]) from exc
     return EX_OK
@@ -196,6 +197,7 @@ class _Daemon:
             _log.error("reload: nothing changed: %s", exc)
             return
         self._moog_key = settings.moog.api_key
+        parts.backends.use_passwords(settings)
         self._usm.replace_users(users)
         parts.rules.poke()
         if parts.forwarder is not None:

@@ -13,6 +13,7 @@ import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import trio
@@ -28,7 +29,7 @@ from muttd.queue.redis import RedisQueue
 from muttd.queue.redis_bulletin import RedisBulletin
 from muttd.queue.redis_counters import RedisRateLimit
 from muttd.queue.redis_fanout import RedisFanout
-from muttd.queue.redis_link import open_link
+from muttd.queue.redis_link import RedisLink, open_link
 from muttd.queue.redis_options import RedisLogin, RedisOptions, RedisTls
 from muttd.queue.redis_peers import RedisPeers
 from muttd.queue.spooled import SpoolCollector, SpooledQueue, SpoolState, open_spooled
@@ -36,7 +37,7 @@ from muttd.queue.sqlite import open_queue
 from muttd.settings import Settings
 from muttd.settings_values import Secrets, ServerUrl
 from muttd.store.contract import Store
-from muttd.store.postgres import open_postgres_store
+from muttd.store.postgres import PostgresStore, open_postgres_store
 from muttd.store.postgres_options import PostgresOptions
 from muttd.store.sqlite import open_store
 
@@ -55,6 +56,7 @@ class Backends:
         rate_limit: Of the webhook.
         spool: In front of the queue; None when the queue is in the state directory.
         tasks: What must run in the background for the others to work.
+        logins: What takes the passwords of settings that were read again.
     """
 
     queue: Queue
@@ -65,6 +67,12 @@ class Backends:
     rate_limit: RateLimit
     spool: SpooledQueue | None
     tasks: tuple[Callable[[], Awaitable[None]], ...] = ()
+    logins: tuple[Callable[[Settings], None], ...] = ()
+
+    def use_passwords(self, settings: Settings) -> None:
+        """Log in by these settings from the next connection on; nothing else of them is used."""
+        for login in self.logins:
+            login(settings)
 
     def spool_state(self) -> SpoolState | None:
         """What waits on disk; None without a spool."""
@@ -89,15 +97,23 @@ async def open_backends(
     database = database_options(settings)
     redis = redis_options(settings)
     async with AsyncExitStack() as stack:
+        store: Store
+        postgres: PostgresStore | None = None
         if database is None:
             store_maker = open_store(settings.state_dir / "store.db")
-            store: Store = await stack.enter_async_context(store_maker)
+            store = await stack.enter_async_context(store_maker)
         else:
-            store = await stack.enter_async_context(open_postgres_store(database))
+            store = postgres = await stack.enter_async_context(open_postgres_store(database))
         if redis is None:
             backends = await _embedded(settings, stack, store)
         else:
             backends = await _shared(settings, stack, store, redis, (registry, instance_id))
+        if postgres is not None:
+            backends = dataclasses.replace(
+                backends,
+                tasks=(*backends.tasks, postgres.wait_prepared),
+                logins=(*backends.logins, partial(_log_in_to_postgres, postgres)),
+            )
         registry.register(SpoolCollector(backends.spool_state))
         yield backends
 
@@ -148,7 +164,18 @@ async def _shared(
         rate_limit=RedisRateLimit(link, "moog", moog.rate_limit, period_s=moog.rate_period_s),
         spool=spool,
         tasks=(bulletin.run, fanout.run, spool.run),
+        logins=(partial(_log_in_to_redis, link),),
     )
+
+
+def _log_in_to_redis(link: RedisLink, settings: Settings) -> None:
+    if (options := redis_options(settings)) is not None:
+        link.use_logins(options)
+
+
+def _log_in_to_postgres(store: PostgresStore, settings: Settings) -> None:
+    if (options := database_options(settings)) is not None:
+        store.use_passwords(options)
 
 
 def redis_options(settings: Settings) -> RedisOptions | None:

@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "rules": NOUNS,
     "dynamic": {"settings_table"},
     "queue": NOUNS | {"migrations", "sqlite_file", "backoff"},
-    "store": NOUNS | {"migrations", "sqlite_file", "rules.model"},
+    "store": NOUNS | {"migrations", "sqlite_file", "backoff", "rules.model"},
     "listeners": NOUNS | {"protocol", "accounts"},
     "workers": NOUNS | {"queue", "store", "rules", "protocol", "accounts", "backoff", "dynamic"},
     "web": NOUNS | {"queue", "store", "rules", "accounts", "dynamic"},

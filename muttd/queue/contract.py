@@ -3,6 +3,7 @@
     append --> [ entry | entry | entry ] --take--> pending entries --ack--> gone
                                              |          |---bury---> dead letter (letters.py)
                                              |          |---idle: claim_idle, by any consumer
+                                             |          |---release: taken by any consumer
     an entry is one batch: a payload (octets) and how many items it holds
 
 At least once: what append() returned from is taken by somebody, again and again, until it is acked
@@ -117,6 +118,13 @@ class Queue(Protocol):
 
     async def touch(self, stream: Stream, consumer: str, entry_ids: Sequence[str]) -> None:
         """Say that the consumer is alive and still works on these: their idle time starts anew."""
+        ...
+
+    async def release(self, stream: Stream, consumer: str, entry_ids: Sequence[str]) -> None:
+        """Hand back what the consumer holds, for whoever takes next, before anything newer.
+
+        Holding it does not count as a delivery. What the consumer does not hold is ignored.
+        """
         ...
 
     async def claim_idle(

@@ -27,7 +27,7 @@ from muttd.queue import redis_letters, redis_scripts
 from muttd.queue.contract import Batch, Depth, Entry, Stream
 from muttd.queue.letters import DeadLetter, Past
 from muttd.queue.redis_errors import code_of
-from muttd.queue.redis_keys import GROUP, ITEM_COUNT, PAST, PAYLOAD, RedisKeys
+from muttd.queue.redis_keys import GROUP, ITEM_COUNT, PAST, PAYLOAD, RELEASED, RedisKeys
 from muttd.queue.redis_letters import RedisLetters
 from muttd.queue.redis_link import RedisLink, open_link
 from muttd.queue.redis_options import RedisOptions
@@ -98,7 +98,8 @@ class RedisQueue:
     ) -> list[Entry]:
         """Take up to count entries that no consumer holds, oldest first.
 
-        What this consumer held in a former life comes first, with deliveries counted on.
+        What this consumer held in a former life comes first, with deliveries counted on; then
+        what somebody released.
         """
         holding = self._holdings[stream, consumer]
         deadline = trio.current_time() + wait_s
@@ -138,6 +139,14 @@ class RedisQueue:
         keys = [self._keys.stream(stream)]
         if entry_ids:
             await self._call_group(stream, lambda c: redis_scripts.TOUCH.run(c, keys, arguments))
+
+    async def release(self, stream: Stream, consumer: str, entry_ids: Sequence[str]) -> None:
+        """Hand back what the consumer holds, for whoever takes next."""
+        arguments: list[str | int | bytes] = [consumer, *_ids_in(stream, entry_ids)]
+        keys = [self._keys.stream(stream)]
+        if entry_ids:
+            await self._call_group(stream, lambda c: redis_scripts.RELEASE.run(c, keys, arguments))
+        self._let_go(stream, entry_ids)
 
     async def claim_idle(
         self, stream: Stream, consumer: str, *, idle_s: float, count: int
@@ -196,6 +205,9 @@ class RedisQueue:
         block_ms = max(1, int(wait_s * 1000)) if wait_s > 0 else None
 
         def read(client: redis.Redis) -> list[Entry]:
+            released = redis_scripts.CLAIM.run(client, [key], [consumer, 0, count, RELEASED])
+            if released:
+                return _claimed(stream, released)
             try:
                 said: Any = client.xreadgroup(GROUP, consumer, {key: ">"}, count, block_ms)
             except redis.ResponseError as exc:
@@ -231,13 +243,10 @@ class RedisQueue:
         self, stream: Stream, consumer: str, arguments: list[str | int | bytes]
     ) -> list[Entry]:
         keys = [self._keys.stream(stream)]
-        said: Any = await self._call_group(
+        said = await self._call_group(
             stream, lambda c: redis_scripts.CLAIM.run(c, keys, [consumer, *arguments])
         )
-        entries = [
-            _entry(stream, entry_id, deliveries, dict(zip(fields[::2], fields[1::2], strict=True)))
-            for entry_id, deliveries, fields in said
-        ]
+        entries = _claimed(stream, said)
         self._holdings[stream, consumer].entry_ids.update(entry.entry_id for entry in entries)
         return entries
 
@@ -284,6 +293,14 @@ def _forgotten(stream: Stream, entry_ids: Iterable[str]) -> list[str | int | byt
 def _appended_at(entry_id: str) -> datetime:
     milliseconds, _, _ = entry_id.partition("-")
     return _EPOCH + timedelta(milliseconds=int(milliseconds))
+
+
+def _claimed(stream: Stream, said: object) -> list[Entry]:
+    rows: Any = said
+    return [
+        _entry(stream, entry_id, deliveries, dict(zip(fields[::2], fields[1::2], strict=True)))
+        for entry_id, deliveries, fields in rows
+    ]
 
 
 def _entry(

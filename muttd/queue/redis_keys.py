@@ -15,7 +15,8 @@
     {mutt}:news              channel  topics, between daemons
     {mutt}:live              channel  live events, from daemons to the viewers of others
 
-Each stream has one consumer group, GROUP, with one consumer per daemon. What is in braces is the
+Each stream has one consumer group, GROUP, with one consumer per daemon, and RELEASED, which holds
+what daemons have handed back until another takes it. What is in braces is the
 hash tag (redis.io, cluster specification): all keys are in one slot, so that one script may touch
 any of them. What the queue keeps never expires; Redis must not evict any (maxmemory-policy
 noeviction).
@@ -27,6 +28,8 @@ from muttd.queue.contract import Stream
 from muttd.queue.letters import LetterKind
 
 GROUP = "muttd"
+# No daemon's name: theirs have their instance id behind a dot.
+RELEASED = "released"
 # Fields of an entry.
 PAYLOAD, ITEM_COUNT, PAST = b"payload", b"n", b"past"
 

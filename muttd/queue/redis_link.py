@@ -51,6 +51,10 @@ class RedisLink:
         self._idle: list[Session] = []
         self._generation = 0
 
+    def use_logins(self, options: RedisOptions) -> None:
+        """Log in by these options from the next connection on; those that stand stay."""
+        self._sessions.use_logins(options.login, options.sentinel_login)
+
     async def call(self, work: Callable[[redis.Redis], T], *, wait_s: float = 0.0) -> T:
         """Run `work` with a client on the primary, in a worker thread.
 

@@ -2,7 +2,8 @@
 
     append   XADD + size, unless the limit is passed      ack, bury   XACK + XDEL - size, and more
     claim    XPENDING -> XCLAIM, with delivery counts     touch       XCLAIM JUSTID of one's own
-    depth    counts, mended when they disagree            replay      letter -> entry, with its past
+    depth    counts, mended when they disagree            release     XCLAIM JUSTID for RELEASED
+    replay   letter -> entry, with its past
 
 An entry's size leaves the hash together with the entry, and the total falls by what the hash had:
 a second ack finds no size and counts nothing. The first write of every script comes before any
@@ -15,11 +16,11 @@ import hashlib
 
 import redis
 
-from muttd.queue.redis_keys import GROUP
+from muttd.queue.redis_keys import GROUP, RELEASED
 
 _PRELUDE = (
     f"""
-local GROUP = '{GROUP}'
+local GROUP, RELEASED = '{GROUP}', '{RELEASED}'
 """
     + """
 -- A new stream gets its group at once: later there may be no memory to make one, and nobody could
@@ -169,6 +170,17 @@ for i = 2, #ARGV do
 end
 """)
 
+# KEYS stream. ARGV consumer, ids.
+RELEASE = Script("""
+for i = 2, #ARGV do
+    local own = redis.call('XPENDING', KEYS[1], GROUP, ARGV[i], ARGV[i], 1, ARGV[1])[1]
+    if own then
+        redis.call('XCLAIM', KEYS[1], GROUP, RELEASED, 0, ARGV[i],
+            'RETRYCOUNT', own[4] - 1, 'JUSTID')
+    end
+end
+""")
+
 # KEYS stream, sizes. Returns items, entries, pending items, id of the oldest or ''.
 # Stream and sizes disagree only after somebody has changed one of them by hand.
 DEPTH = Script("""
@@ -198,8 +210,8 @@ while true do
     if page.err or #page == 0 then break end
     local ids = {}
     for i, each in ipairs(page) do ids[i] = each[1] end
-    for _, n in ipairs(redis.call('HMGET', KEYS[2], unpack(ids))) do
-        if n then pending = pending + n end
+    for i, n in ipairs(redis.call('HMGET', KEYS[2], unpack(ids))) do
+        if n and page[i][2] ~= RELEASED then pending = pending + n end
     end
     start = '(' .. ids[#ids]
 end

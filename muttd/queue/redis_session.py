@@ -11,7 +11,7 @@ and nothing is sent any more. That is what keeps an abandoned thread from doing 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import redis
@@ -144,6 +144,11 @@ class SessionFactory:
     def __init__(self, options: RedisOptions) -> None:
         self._options = options
         self._right: dict[RedisLogin, str] = {}
+
+    def use_logins(self, login: RedisLogin, sentinel_login: RedisLogin) -> None:
+        """Log in as these from the next session on. From any thread."""
+        self._options = replace(self._options, login=login, sentinel_login=sentinel_login)
+        self._right = {}
 
     def open_primary(self, server: Server, attempt: Attempt) -> Session:
         """Connect to Redis and see that it is a primary of a version that will do.

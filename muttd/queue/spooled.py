@@ -246,6 +246,12 @@ class SpooledQueue:
         """Touch in the remote queue."""
         await self._remote.touch(stream, consumer, entry_ids)
 
+    async def release(self, stream: Stream, consumer: str, entry_ids: Sequence[str]) -> None:
+        """Release in the remote queue."""
+        # Who releases is about to leave.
+        self._check_away()
+        await self._remote.release(stream, consumer, entry_ids)
+
     async def claim_idle(
         self, stream: Stream, consumer: str, *, idle_s: float, count: int
     ) -> list[Entry]:

@@ -158,6 +158,18 @@ class SqliteQueue:
 
         await self._change(work, durable=False)
 
+    async def release(self, stream: Stream, consumer: str, entry_ids: Sequence[str]) -> None:
+        """Hand back what the consumer holds, for whoever takes next."""
+        seqs = sqlite_entries.seqs_of(entry_ids)
+
+        def work(connection: sqlite3.Connection, tallies: Tallies) -> None:
+            tallies[stream] = sqlite_entries.release(
+                connection, stream, consumer, seqs, tallies[stream]
+            )
+
+        await self._change(work, durable=False)
+        self._wake(stream)
+
     async def claim_idle(
         self, stream: Stream, consumer: str, *, idle_s: float, count: int
     ) -> list[Entry]:

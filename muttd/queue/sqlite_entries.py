@@ -177,6 +177,29 @@ def touch(
     )
 
 
+def release(
+    connection: sqlite3.Connection, stream: Stream, consumer: str, seqs: str, tally: Tally
+) -> Tally:
+    """Take a consumer's entries back, as if it had never been given them."""
+    rows = connection.execute(
+        "SELECT seq, item_count FROM entries WHERE stream = ? AND consumer = ?"
+        " AND seq IN (SELECT value FROM json_each(?))",
+        (stream, consumer, seqs),
+    ).fetchall()
+    connection.executemany(
+        "UPDATE entries SET consumer = NULL, touched_s = NULL, deliveries = deliveries - 1"
+        " WHERE seq = ?",
+        [(seq,) for seq, _ in rows],
+    )
+    return Tally(
+        items=tally.items,
+        entries=tally.entries,
+        pending_items=tally.pending_items - sum(item_count for _, item_count in rows),
+        pending_entries=tally.pending_entries - len(rows),
+        oldest_at=tally.oldest_at,
+    )
+
+
 def forget(connection: sqlite3.Connection, stream: Stream, seqs: str, tally: Tally) -> Tally:
     """Delete entries; those that are gone already are ignored."""
     rows = connection.execute(

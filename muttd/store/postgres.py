@@ -18,8 +18,10 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+import trio
 from psycopg import errors
 
+from muttd.backoff import backoff_s
 from muttd.decision import Alert, AlertState, Decided
 from muttd.errors import StoreUnavailable
 from muttd.event import utc_now
@@ -40,6 +42,9 @@ from muttd.store.postgres_schema import known_migrations, migrate
 SEARCH_DEADLINE_S = 10.0
 # As often somebody else may have written the same events just then.
 _ATTEMPTS = 5
+# A server that starts is not kept waiting for its schema; one that hangs is asked anyway by others.
+_RETRY_BASE_S = 0.2
+_RETRY_CAP_S = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +72,33 @@ class PostgresStore(
                 continue
         raise StoreUnavailable("PostgreSQL: others write the same events again and again")
 
+    def use_passwords(self, options: PostgresOptions) -> None:
+        """Log in by these options from the next connection on."""
+        self._link.use_passwords(options)
+
+    async def wait_prepared(self) -> None:
+        """Wait until PostgreSQL has answered and its schema is the one that we know.
+
+        Nobody needs to: every call looks at the schema first. But whoever starts wants to hear
+        soon that the schema is not ours.
+
+        Raises:
+            StoreRefused: The schema is newer than this program, or we may not use it.
+        """
+        failures = 0
+        while True:
+            try:
+                await self._link.keep(lambda connection: None)
+            except StoreUnavailable as exc:
+                failures += 1
+                if failures == 1:
+                    _log.error("store: PostgreSQL is away, events wait in the queue: %s", exc)
+                await trio.sleep(backoff_s(failures, base_s=_RETRY_BASE_S, cap_s=_RETRY_CAP_S))
+            else:
+                if failures:
+                    _log.warning("store: PostgreSQL answers, after %d failures", failures)
+                return
+
     async def ping(self) -> None:
         """Return when the database can take a write."""
         await self._link.ping(
@@ -81,18 +113,15 @@ async def open_postgres_store(
     sql_dir: Path | None = None,
     search_deadline_s: float = SEARCH_DEADLINE_S,
 ) -> AsyncIterator[PostgresStore]:
-    """Open the store.
+    """Open the store. Connects to nothing, and so waits for nobody.
 
-    PostgreSQL may be away: every call then raises StoreUnavailable, and the schema is looked at
-    when it is back, before its first use.
+    While PostgreSQL is away every call raises StoreUnavailable; the schema is looked at when it
+    answers, before its first use.
 
     Args:
         options: Where it is.
         sql_dir: The migrations, when they are not where find_sql_dir() looks.
         search_deadline_s: A search of events that takes longer is InvalidInput.
-
-    Raises:
-        StoreRefused: The schema is newer than this program, or we may not use it.
     """
     known = known_migrations(sql_dir)
 
@@ -101,10 +130,6 @@ async def open_postgres_store(
             _log.info("store: migration %s applied", each)
 
     async with open_link(options, prepare, search_deadline_s=search_deadline_s) as link:
-        try:
-            await link.keep(lambda connection: None)
-        except StoreUnavailable as exc:
-            _log.error("store: PostgreSQL is away, events wait in the queue: %s", exc)
         yield PostgresStore(link, search_deadline_s=search_deadline_s)
 
 

@@ -112,6 +112,10 @@ class PostgresLink:
         self._pinger = _Lane(1, "BEGIN", self._timeout_s, may_be_cancelled=True)
         self._keeper = _Lane(1, "BEGIN", None, may_be_cancelled=True)
 
+    def use_passwords(self, options: PostgresOptions) -> None:
+        """Log in by these options from the next connection on; those that stand stay."""
+        self._passwords = options.all_passwords()
+
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction.
 

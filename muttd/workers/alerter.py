@@ -29,6 +29,7 @@ from muttd.queue.fanout import DecidedBatch, Fanout
 from muttd.rules.signature import signature_of
 from muttd.store.contract import Store
 from muttd.workers.guard import Guard, Round
+from muttd.workers.hand_back import handing_back
 from muttd.workers.rules_watch import RulesWatch
 
 T = TypeVar("T")
@@ -121,6 +122,7 @@ class Alerter:
             max_retries=policy.max_retries, origin=policy.consumer, event_ids=event_ids
         )
         self._failures = 0
+        self._held: list[str] = []
         # When the oldest entry in hand was appended, and how late the last ones were done.
         self._oldest_at: datetime | None = None
         self._lag_s = 0.0
@@ -131,10 +133,11 @@ class Alerter:
         self.pulse = Pulse("alerter")
 
     async def run(self) -> None:
-        """Work until stopped or cancelled."""
+        """Work until stopped or cancelled; what was begun and not finished is handed back."""
         await self._rules.wait_loaded()
-        with suppress(_GivenUp):
-            await self._work_until_stopped()
+        async with handing_back(self._queue, Stream.INGEST, self._policy.consumer, self._held):
+            with suppress(_GivenUp):
+                await self._work_until_stopped()
         self.pulse.rest()
         self._stopped.set()
 
@@ -176,7 +179,8 @@ class Alerter:
 
     async def work(self, entries: Sequence[Entry]) -> None:
         """Decide entries and make the decisions last; returns when the queue forgot them."""
-        held = [entry.entry_id for entry in entries]
+        held = self._held
+        held[:] = [entry.entry_id for entry in entries]
         outcome = self._guard.decide(entries, self._rules.current)
         alerts = await self._record(entries, outcome)
         done = [entry_id for entry_id in held if entry_id not in outcome.pending]
@@ -191,6 +195,7 @@ class Alerter:
         await self._until_done(
             held, lambda: self._queue.ack(Stream.INGEST, done, then_append=then_append)
         )
+        held.clear()
         self._count(outcome, len(alerts))
         if self._fanout.subscriber_count and outcome.decided:
             self._fanout.publish(DecidedBatch(outcome.decided))

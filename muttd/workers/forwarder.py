@@ -40,6 +40,7 @@ from muttd.queue.contract import Entry, Queue, Stream
 from muttd.queue.counters import RateLimit
 from muttd.queue.letters import DeadLetter, LetterKind, Past
 from muttd.store.contract import Store
+from muttd.workers.hand_back import handing_back
 
 # Some ten minutes of backoff: an outage is over by then, or it is not the alert's fault.
 FAILURES_BEFORE_PROBE = 15
@@ -149,7 +150,8 @@ class Forwarder:
         self._metrics = metrics
         self._event_ids = EventIds()
         self._waiting: deque[_Outgoing] = deque()
-        # How many alerts of each entry we hold are not done yet.
+        # Entries that we hold; how many alerts of each are not done yet, once that is known.
+        self._held: set[str] = set()
         self._left: Counter[str] = Counter()
         self._next_claim = -1.0
         # What the receiver asked for in its last Retry-After.
@@ -188,8 +190,9 @@ class Forwarder:
         self._poked.set()
 
     async def run(self) -> None:
-        """Deliver until stopped or cancelled."""
-        async with trio.open_nursery() as nursery:
+        """Deliver until stopped or cancelled; what is left of what was taken is handed back."""
+        held = (self._queue, Stream.ALERT, self._policy.consumer, self._held)
+        async with trio.open_nursery() as nursery, handing_back(*held):
             nursery.start_soon(self._keep_entries)
             with suppress(_GivenUp):
                 await self._deliver_until_stopped()
@@ -329,7 +332,11 @@ class Forwarder:
         self._left[entry_id] -= 1
         if not self._left[entry_id]:
             del self._left[entry_id]
-            await self._until_done(lambda: self._queue.ack(Stream.ALERT, [entry_id]))
+            await self._ack(entry_id)
+
+    async def _ack(self, entry_id: str) -> None:
+        await self._until_done(lambda: self._queue.ack(Stream.ALERT, [entry_id]))
+        self._held.discard(entry_id)
 
     async def _fetch(self, *, wait_s: float) -> None:
         try:
@@ -340,6 +347,7 @@ class Forwarder:
                 raise _GivenUp from exc
             await trio.sleep(_STORE_RETRY_CAP_S)
             return
+        self._held.update(entry.entry_id for entry in entries)
         for entry in entries:
             if entry.entry_id in self._left:
                 # Claimed back from ourselves: the queue was away for longer than the idle limit.
@@ -350,7 +358,7 @@ class Forwarder:
             attempts = await self._until_done(partial(self._store.attempt_counts, ids))
             left = [alert for alert in alerts if alert.alert_id not in delivered]
             if not left:
-                await self._until_done(partial(self._queue.ack, Stream.ALERT, [entry.entry_id]))
+                await self._ack(entry.entry_id)
                 continue
             self._left[entry.entry_id] = len(left)
             self._waiting.extend(
@@ -374,7 +382,7 @@ class Forwarder:
         while True:
             await trio.sleep(_TOUCH_INTERVAL_S)
             with suppress(StoreUnavailable):
-                await self._queue.touch(Stream.ALERT, self._policy.consumer, list(self._left))
+                await self._queue.touch(Stream.ALERT, self._policy.consumer, list(self._held))
 
     async def _until_done(self, step: Callable[[], Awaitable[T]]) -> T:
         failures = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -215,6 +216,47 @@ def test_a_daemon_starts_without_its_servers_and_says_what_is_missing(
         postgres.start()
         eventually(lambda: is_ready(alpha))
         eventually(lambda: len(messages_of(alpha)), lambda count: count == 2)
+
+
+def test_a_daemon_receives_from_its_start_whoever_else_hangs(
+    start_daemon: Start, tmp_path: Path
+) -> None:
+    with postgres_server() as postgres, database(postgres) as url, redis_server() as redis:
+        redis.stop()
+        # The kernel goes on taking connections for it, and nobody ever answers.
+        postgres.suspend()
+        try:
+            alpha = start_daemon(
+                tmp_path / "alpha", MUTTD_REDIS_URL=redis.url(), MUTTD_DATABASE_URL=url
+            )
+            # It was ready before it had waited for anybody.
+            assert not [line for line in alpha.log if "PostgreSQL is away" in line]
+            alpha.send_udp(b"<13>1 - sw1 app - - - over UDP")
+            with socket.create_connection(("127.0.0.1", alpha.ports["syslog_tcp"])) as sender:
+                sender.sendall(b"<13>1 - sw1 app - - - over TCP\n")
+            eventually(lambda: alpha.get("/api/v2/status")["spool"]["events"], partial(eq, 2))
+            assert readiness(alpha)[0] == 503
+            redis.start()
+            eventually(lambda: alpha.get("/api/v2/status")["queue"]["ingest"]["items"])
+            assert readiness(alpha)[0] == 503
+        finally:
+            postgres.resume()
+        eventually(lambda: is_ready(alpha))
+        eventually(lambda: sorted(messages_of(alpha)), partial(eq, ["over TCP", "over UDP"]))
+
+
+def test_a_schema_that_is_not_ours_ends_a_daemon_that_starts_as_a_mistake(
+    start_daemon: Start, tmp_path: Path, database_url: str
+) -> None:
+    shared_postgres().execute(
+        "CREATE TABLE schema_migrations (version integer PRIMARY KEY, name text)",
+        "INSERT INTO schema_migrations VALUES (1, 'users')",
+        "GRANT ALL ON schema_migrations TO mutt",
+        database=database_url.rpartition("/")[2],
+    )
+    daemon = start_daemon(tmp_path / "alpha", MUTTD_DATABASE_URL=database_url)
+    assert daemon.wait_exit() == 78
+    assert len([line for line in daemon.log if "another kind of database" in line]) == 1
 
 
 def test_the_last_good_rules_decide_when_the_store_is_away_at_start(

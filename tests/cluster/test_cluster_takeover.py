@@ -8,7 +8,7 @@ from cluster_stack import DATABASE, NEEDS, Cluster, Stack
 from running_daemon import RunningDaemon, eventually
 
 from muttd.queue.contract import Stream
-from muttd.queue.redis_keys import GROUP, RedisKeys
+from muttd.queue.redis_keys import GROUP, RELEASED, RedisKeys
 
 pytestmark = NEEDS
 
@@ -71,6 +71,19 @@ def test_a_batch_of_a_killed_daemon_is_finished_by_the_other_within_the_idle_lim
     texts = stored(stack)
     assert len(texts) == len(set(texts)) + texts.count("taken 0 by somebody") - 1
     assert beta.get("/api/v2/status")["pipeline"]["buried"] == 0
+
+
+def test_a_daemon_that_stops_hands_back_what_it_had_begun(cluster: Cluster, stack: Stack) -> None:
+    alpha, beta = cluster.daemons
+    make_both_hold(cluster, stack)
+    held = {entry for entry, (holder, _) in deliveries(stack).items() if holder.startswith("alpha")}
+    assert alpha.terminate(within_s=60) == 0
+    now = deliveries(stack)
+    assert held
+    assert {now[entry] for entry in held} == {(RELEASED, 0)}
+    stack.primary.resume()
+    eventually(lambda: holders(stack), lambda still: not still, within_s=CLAIM_IDLE_S)
+    beta.wait_idle()
 
 
 def test_a_live_daemon_that_waits_for_its_store_is_not_robbed(

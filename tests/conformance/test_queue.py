@@ -248,6 +248,72 @@ async def test_touching_what_another_consumer_holds_does_nothing(bench: Bench) -
     assert len(await bench.queue.claim_idle(INGEST, "b", idle_s=60, count=10)) == 1
 
 
+async def test_what_is_released_goes_to_whoever_takes_next_before_anything_newer(
+    queue: Queue,
+) -> None:
+    await queue.append(INGEST, [a_batch(n) for n in range(4)])
+    held = await queue.take(INGEST, "a", count=3, wait_s=0)
+    await queue.release(INGEST, "a", [entry.entry_id for entry in held])
+    assert payloads(await queue.take(INGEST, "b", count=2, wait_s=0)) == [b"batch 0", b"batch 1"]
+    assert payloads(await queue.take(INGEST, "a", count=1, wait_s=0)) == [b"batch 2"]
+    assert payloads(await take_now(queue, "b")) == [b"batch 3"]
+    assert await take_now(queue, "c") == []
+
+
+async def test_a_release_does_not_count_as_a_delivery(bench: Bench) -> None:
+    queue = bench.queue
+    await queue.append(INGEST, [a_batch(1)])
+    await take_now(queue, "a")
+    await bench.age(60)
+    [entry] = await queue.claim_idle(INGEST, "b", idle_s=60, count=1)
+    assert entry.deliveries == 2
+    for consumer in ("b", "c", "b"):
+        await queue.release(INGEST, consumer, [entry.entry_id])
+        [entry] = await take_now(queue, "c" if consumer == "b" else "b")
+        assert entry.deliveries == 2
+
+
+async def test_a_waiting_consumer_gets_what_another_releases(queue: Queue) -> None:
+    await queue.append(INGEST, [a_batch(1)])
+    [entry] = await take_now(queue, "a")
+    taken: list[Entry] = []
+
+    async def wait_for_one() -> None:
+        taken.extend(await queue.take(INGEST, "b", count=1, wait_s=60))
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait_for_one)
+            await trio.testing.wait_all_tasks_blocked()
+            await queue.release(INGEST, "a", [entry.entry_id])
+    assert payloads(taken) == [b"batch 1"]
+
+
+async def test_releasing_what_one_does_not_hold_does_nothing(bench: Bench) -> None:
+    queue = bench.queue
+    await queue.append(INGEST, [a_batch(1), a_batch(2)])
+    first, second = await take_now(queue, "a")
+    await queue.ack(INGEST, [first.entry_id])
+    await queue.release(INGEST, "b", [second.entry_id])
+    await queue.release(INGEST, "a", [first.entry_id, "no id", "", "9" * 40])
+    assert await take_now(queue, "b") == []
+    await bench.age(60)
+    [entry] = await queue.claim_idle(INGEST, "b", idle_s=60, count=10)
+    assert (entry.entry_id, entry.deliveries) == (second.entry_id, 2)
+
+
+async def test_what_is_released_is_not_pending_and_may_still_be_acked(queue: Queue) -> None:
+    await queue.append(INGEST, [a_batch(1, item_count=10), a_batch(2, item_count=5)])
+    first, second = await take_now(queue, "a")
+    await queue.release(INGEST, "a", [first.entry_id, second.entry_id])
+    depth = await queue.depth(INGEST)
+    assert (depth.items, depth.entries, depth.pending_items) == (15, 2, 0)
+    assert depth.oldest_at == first.appended_at
+    await queue.ack(INGEST, [first.entry_id])
+    assert payloads(await take_now(queue, "b")) == [b"batch 2"]
+    assert (await queue.depth(INGEST)).pending_items == 5
+
+
 async def test_the_depth_counts_items_entries_and_what_is_pending(queue: Queue) -> None:
     await queue.append(INGEST, [a_batch(1, item_count=10)])
     await queue.append(INGEST, [a_batch(2, item_count=5)])

@@ -9,6 +9,7 @@ import pytest
 import redis
 import trio
 from interruption import wait_until
+from servers.fault_proxy import fault_proxy
 from servers.redis_server import RedisServer, needs_redis, redis_server
 
 from muttd.errors import QueueFull, StoreRefused, StoreUnavailable
@@ -112,19 +113,21 @@ async def test_an_entry_left_pending_comes_again_when_idle_and_not_before(
 
 
 async def test_entries_whose_way_to_us_was_cut_come_with_the_next_take(
-    server: RedisServer, queue: RedisQueue
+    server: RedisServer, options: RedisOptions
 ) -> None:
-    await queue.append(INGEST, batches(1, 2, 3))
-    [first] = await take_now(queue, count=1)
-    server.suspend()
-    with pytest.raises(StoreUnavailable):
-        await take_now(queue, count=1)
-    server.resume()
-    # Redis read the command when it woke up, and gave the answer to nobody.
-    assert numbers_of(await take_now(queue)) == [(2, 2)]
-    assert numbers_of(await take_now(queue)) == [(3, 1)]
-    await queue.ack(INGEST, [first.entry_id])
-    assert (await queue.depth(INGEST)).items == 5
+    with fault_proxy(server.port) as proxy:
+        options = replace(options, servers=(("127.0.0.1", proxy.port),))
+        async with open_redis_queue(options, limits=LIMITS) as queue:
+            await queue.append(INGEST, batches(1, 2, 3))
+            [first] = await take_now(queue, count=1)
+            # That nothing was released we still hear; what was read goes to nobody.
+            proxy.truncate(len(b"*0\r\n") + 1)
+            with pytest.raises(StoreUnavailable):
+                await take_now(queue, count=1)
+            assert numbers_of(await take_now(queue)) == [(2, 2)]
+            assert numbers_of(await take_now(queue)) == [(3, 1)]
+            await queue.ack(INGEST, [first.entry_id])
+            assert (await queue.depth(INGEST)).items == 5
 
 
 async def test_an_entry_that_redis_forgot_we_hold_is_not_given_to_us_twice(

@@ -298,6 +298,19 @@ def server_that_says(info: bytes) -> Iterator[int]:
         thread.join()
 
 
+async def test_new_passwords_are_for_the_next_connection() -> None:
+    with redis_server(RedisSetup(users=(USER,))) as server:
+        async with open_link(quick(server, "old-secret")) as link:
+            assert await link.call(put) == 1
+            link.use_logins(quick(server, "new-secret"))
+            # It stands already.
+            assert await link.call(put) == 2
+            with server.client() as admin:
+                admin.execute_command("ACL", "SETUSER", "mutt", "resetpass", ">new-secret")
+            link.forget_primary()
+            assert await link.call(put) == 3
+
+
 async def test_a_held_connection_stays_the_same_until_it_ends(own_redis: RedisServer) -> None:
     async with open_link(quick(own_redis)) as link, link.hold() as session:
         own_id = await session.call(lambda client: client.client_id())

@@ -121,6 +121,18 @@ async def test_a_password_changed_on_the_server_costs_no_restart(guarded: Guarde
             guarded.server.execute(f"ALTER ROLE keeper PASSWORD '{NEW}'")
 
 
+async def test_new_passwords_are_for_the_next_connection(guarded: Guarded) -> None:
+    async with open_postgres_store(guarded.options(NEW)) as store:
+        await store.ping()
+        store.use_passwords(guarded.options(WRONG))
+        # It stands already.
+        await store.ping()
+        with pytest.raises(StoreUnavailable, match="password authentication failed"):
+            await messages(store)
+        store.use_passwords(guarded.options(WRONG, NEW))
+        assert await messages(store) == []
+
+
 async def ping_again(store: Store) -> None:
     """Whoever meets the end of a connection tries again."""
     with suppress(StoreUnavailable):
@@ -168,12 +180,15 @@ async def test_a_user_without_rights_is_refused_with_the_reason(url: str) -> Non
         await store.ping()
     server.execute("DROP ROLE IF EXISTS stranger", "CREATE ROLE stranger LOGIN")
     with pytest.raises(StoreRefused, match="permission denied"):
-        async with open_postgres_store(PostgresOptions(url=server.url(name, user="stranger"))):
-            pytest.fail("it was opened")
+        async with open_postgres_store(
+            PostgresOptions(url=server.url(name, user="stranger"))
+        ) as store:
+            await store.wait_prepared()
 
 
 async def test_a_table_that_is_gone_is_refused_with_the_reason(url: str) -> None:
     async with open_postgres_store(PostgresOptions(url=url)) as store:
+        await store.wait_prepared()
         shared_postgres().execute("DROP TABLE alerts", database=url.rpartition("/")[2])
         with pytest.raises(StoreRefused, match='"alerts" does not exist; is it muttd'):
             await store.get_alert("a")
@@ -191,6 +206,7 @@ def locked(server: PostgresServer, name: str, table: str) -> Iterator[None]:
 async def test_a_search_that_takes_too_long_is_the_clients_to_narrow(url: str) -> None:
     server, name = shared_postgres(), url.rpartition("/")[2]
     async with open_postgres_store(PostgresOptions(url=url), search_deadline_s=0.2) as store:
+        await store.wait_prepared()
         with (
             locked(server, name, "row_counts"),
             pytest.raises(InvalidInput, match="narrow it by time"),

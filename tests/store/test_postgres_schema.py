@@ -42,6 +42,12 @@ def execute(url: str, statement: str) -> list[tuple[object, ...]]:
     return list(rows)
 
 
+async def look_at(options: PostgresOptions, sql_dir: Path | None = None) -> None:
+    """As a daemon does that starts."""
+    async with open_postgres_store(options, sql_dir=sql_dir) as store:
+        await store.wait_prepared()
+
+
 async def test_an_empty_database_is_migrated_and_then_left_alone(url: str) -> None:
     options = PostgresOptions(url=url)
     assert [str(each) for each in await migrate_postgres(options)] == ALL
@@ -75,8 +81,7 @@ async def test_a_newer_schema_is_refused(url: str, newer_sql: Path) -> None:
     options = PostgresOptions(url=url)
     await migrate_postgres(options, sql_dir=newer_sql)
     with pytest.raises(StoreRefused, match="a newer muttd"):
-        async with open_postgres_store(options):
-            pytest.fail("it was opened")
+        await look_at(options)
     with pytest.raises(StoreRefused, match="a newer muttd"):
         await migrate_postgres(options)
 
@@ -86,6 +91,7 @@ async def test_an_old_daemon_goes_on_beside_a_newer_one(url: str, newer_sql: Pat
     async with open_postgres_store(options) as old:
         await record(old, decided("before"))
         async with open_postgres_store(options, sql_dir=newer_sql) as new:
+            await new.wait_prepared()
             await record(old, decided("old"))
             await record(new, decided("new"))
             assert await messages(old) == ["new", "old", "before"]
@@ -96,14 +102,12 @@ async def test_an_old_schema_is_refused_when_it_may_not_be_changed(
 ) -> None:
     options = PostgresOptions(url=url, auto_migrate=False)
     with pytest.raises(StoreRefused, match="0001_events, 0002_configuration: run muttd migrate"):
-        async with open_postgres_store(options):
-            pytest.fail("it was opened")
+        await look_at(options)
     await migrate_postgres(options)
     async with open_postgres_store(options) as store:
         await store.ping()
     with pytest.raises(StoreRefused, match="0003_future: run muttd migrate"):
-        async with open_postgres_store(options, sql_dir=newer_sql):
-            pytest.fail("it was opened")
+        await look_at(options, newer_sql)
 
 
 async def test_a_migration_that_fails_leaves_nothing_of_itself(url: str, newer_sql: Path) -> None:
@@ -123,8 +127,7 @@ async def test_somebody_elses_migrations_are_refused(url: str) -> None:
         "GRANT ALL ON schema_migrations TO mutt",
     )
     with pytest.raises(StoreRefused, match="another kind of database"):
-        async with open_postgres_store(PostgresOptions(url=url)):
-            pytest.fail("it was opened")
+        await look_at(PostgresOptions(url=url))
 
 
 async def test_our_tables_without_their_migrations_are_refused(url: str) -> None:

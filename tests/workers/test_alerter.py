@@ -245,3 +245,15 @@ async def test_stop_finishes_the_round_under_way(start: Start) -> None:
     with trio.fail_after(10):
         await scene.alerter.wait_stopped()
     assert await scene.stored() == ["last"]
+
+
+async def test_what_was_begun_and_not_finished_goes_to_another_at_once(start: Start) -> None:
+    scene = await start(claim_idle_s=3600.0)
+    await scene.rules.wait_loaded()
+    scene.store.is_away = True
+    await scene.append(an_event("a"), an_event("b"))
+    await scene.wait_held_up()
+    assert await scene.queue.take(Stream.INGEST, "another", count=1, wait_s=0) == []
+    scene.alerter.leave_when_held_up()
+    [entry] = await scene.queue.take(Stream.INGEST, "another", count=1, wait_s=10)
+    assert (entry.item_count, entry.deliveries) == (2, 1)

@@ -229,6 +229,36 @@ async def test_stop_ends_a_pause(scene: Scene, nursery: trio.Nursery) -> None:
     assert (await scene.queue.depth(Stream.ALERT)).items == 1
 
 
+@pytest.mark.parametrize("is_cancelled", [False, True])
+async def test_what_is_left_at_a_stop_goes_to_another_at_once(
+    scene: Scene, is_cancelled: bool
+) -> None:
+    scene.destination.script = lambda text: DeliverLater("later") if text == "b" else None
+    await scene.raise_alerts("a", "b", "c")
+    await scene.raise_alerts("d")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(scene.forwarder.run)
+
+        async def is_retrying() -> bool:
+            return scene.forwarder.state == "retrying"
+
+        await wait_until(is_retrying)
+        scene.forwarder.stop()
+        if is_cancelled:
+            nursery.cancel_scope.cancel()
+    taken = await scene.queue.take(Stream.ALERT, "another", count=10, wait_s=0)
+    assert [(entry.item_count, entry.deliveries) for entry in taken] == [(3, 1), (1, 1)]
+
+
+async def test_what_was_taken_while_the_store_is_away_is_handed_back(scene: Scene) -> None:
+    await scene.raise_alerts("a")
+    await scene.raise_alerts("b")
+    scene.store.is_away = True
+    scene.forwarder.leave_when_held_up()
+    await scene.forwarder.run()
+    assert len(await scene.queue.take(Stream.ALERT, "another", count=10, wait_s=0)) == 2
+
+
 async def test_poke_ends_a_pause_too(scene: Scene, nursery: trio.Nursery) -> None:
     scene.destination.script = lambda text: (
         DeliverLater("later", retry_after_s=3000.0)
