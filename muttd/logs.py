@@ -1,4 +1,4 @@
-"""Log lines on stderr, one each, as text for a person or JSON for a machine.
+"""Log lines on stderr and, if one is named, in a file: text for a person or JSON for a machine.
 
     2026-03-01T12:00:00.000Z INFO muttd.daemon: listening on [::]:5514        on a terminal
     <6>muttd.daemon: listening on [::]:5514                                   under journald
@@ -15,8 +15,11 @@ import logging
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from logging.handlers import WatchedFileHandler
+from pathlib import Path
 from typing import TextIO
 
+from muttd.errors import ConfigError
 from muttd.event import iso_utc
 from muttd.settings_values import LogFormat, LogLevel
 
@@ -96,27 +99,44 @@ class JsonFormatter(_OneLine):
         return json.dumps(document)
 
 
+class _LogFile(WatchedFileHandler):
+    """Opened anew when logrotate has moved it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Nothing: on a full disk the line is on stderr all the same."""
+
+
 def configure(
     level: LogLevel,
     log_format: LogFormat,
     environ: Mapping[str, str],
     *,
     stream: TextIO | None = None,
+    path: Path | None = None,
 ) -> None:
     """Send every logger's lines to the stream; stderr when there is none given.
 
     Args:
         environ: JOURNAL_STREAM in it says that journald reads stderr (systemd.exec(5)).
+        path: A file that gets every line as well.
+
+    Raises:
+        ConfigError: The file cannot be written.
     """
-    formatter: logging.Formatter
-    if log_format is LogFormat.JSON:
-        formatter = JsonFormatter()
-    else:
-        formatter = TextFormatter(journald="JOURNAL_STREAM" in environ)
-    lines = logging.StreamHandler(stream or sys.stderr)
-    lines.setFormatter(formatter)
+
+    def formatter(*, journald: bool) -> logging.Formatter:
+        return JsonFormatter() if log_format is LogFormat.JSON else TextFormatter(journald=journald)
+
+    handlers: list[logging.Handler] = [logging.StreamHandler(stream or sys.stderr)]
+    handlers[0].setFormatter(formatter(journald="JOURNAL_STREAM" in environ))
+    if path is not None:
+        try:
+            handlers.append(_LogFile(path, encoding="utf-8"))
+        except OSError as exc:
+            raise ConfigError([f"MUTTD_LOG_FILE: cannot write {path}: {exc.strerror}"]) from exc
+        handlers[1].setFormatter(formatter(journald=False))
     root = logging.getLogger()
-    root.handlers[:] = [lines]
+    root.handlers[:] = handlers
     root.setLevel(level.upper())
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

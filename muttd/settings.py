@@ -157,6 +157,9 @@ class Settings:
     daemon_name: str = setting("", "Name of this daemon in alerts and logs; else the host's name.")
     log_level: LogLevel = setting(LogLevel.INFO, "Least level logged: debug, info, warning, error.")
     log_format: LogFormat = setting(LogFormat.TEXT, "Form of a log line: text or json.")
+    log_file: Path | None = setting(
+        None, "File that gets every log line besides stderr; opened anew after logrotate moved it."
+    )
     drain_s: float = setting(
         30.0,
         "How long SIGTERM lets the workers finish what the queue holds.",

@@ -52,7 +52,7 @@ MAY_IMPORT = {
     "snmp_users": {"errors", "protocol"},
     "migrations": {"errors"},
     "sqlite_file": {"errors", "migrations"},
-    "logs": {"event", "settings_values"},
+    "logs": {"errors", "event", "settings_values"},
     "settings_values": set(),
     "settings_table": {"settings_values"},
     "settings_backends": {"settings_table", "settings_values"},

@@ -6,10 +6,13 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from muttd import logs
+from muttd.errors import ConfigError
 from muttd.settings_values import LogFormat, LogLevel, Secret
 
 
@@ -105,3 +108,36 @@ def test_a_secret_in_an_argument_does_not_show(stream: io.StringIO) -> None:
 def test_printable_text_is_left_as_it_is() -> None:
     assert logs.printable("Käse ≥ 3 日本") == "Käse ≥ 3 日本"
     assert logs.printable("a\tb\x00") == r"a\tb\x00"
+
+
+def test_a_log_file_gets_every_line_and_is_opened_anew_after_rotation(
+    stream: io.StringIO, tmp_path: Path
+) -> None:
+    path = tmp_path / "muttd.log"
+    logs.configure(
+        LogLevel.INFO, LogFormat.TEXT, {"JOURNAL_STREAM": "8:1"}, stream=stream, path=path
+    )
+    logging.getLogger("muttd.x").warning("before")
+    path.rename(tmp_path / "muttd.log.1")
+    logging.getLogger("muttd.x").warning("after")
+    logging.getLogger().handlers[1].close()
+    assert "WARNING muttd.x: before" in (tmp_path / "muttd.log.1").read_text()
+    assert "WARNING muttd.x: after" in path.read_text()
+    assert stream.getvalue() == "<4>muttd.x: before\n<4>muttd.x: after\n"
+
+
+def test_a_full_disk_stops_no_line_on_its_way_to_stderr(stream: io.StringIO) -> None:
+    logs.configure(LogLevel.INFO, LogFormat.TEXT, {}, stream=stream, path=Path("/dev/full"))
+    logging.getLogger("muttd.x").warning("text")
+    with suppress(OSError):
+        logging.getLogger().handlers.pop().close()
+    assert "text" in stream.getvalue()
+
+
+def test_a_log_file_that_cannot_be_written_is_a_mistake(
+    stream: io.StringIO, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="MUTTD_LOG_FILE: cannot write"):
+        logs.configure(
+            LogLevel.INFO, LogFormat.TEXT, {}, stream=stream, path=tmp_path / "none" / "muttd.log"
+        )

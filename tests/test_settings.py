@@ -66,6 +66,7 @@ def test_every_setting_can_be_set_by_its_name() -> None:
             "MUTTD_SNMP_COMMUNITIES": "one, two",
             "MUTTD_SNMP_USERS_FILE": "/etc/mutt/snmp-users.conf",
             "MUTTD_REUSE_PORT": "true",
+            "MUTTD_LOG_FILE": "/var/log/mutt/muttd.log",
             "MUTTD_HTTP_MAX_BODY_OCTETS": "4096",
             "MUTTD_HTTP_MAX_CONNECTIONS": "20",
             "MUTTD_HTTP_REQUEST_TIMEOUT_S": "3",

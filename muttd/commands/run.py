@@ -35,7 +35,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def run_daemon(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Run until SIGTERM."""
     settings = load(environ)
-    logs.configure(settings.log_level, settings.log_format, environ)
+    logs.configure(settings.log_level, settings.log_format, environ, path=settings.log_file)
     # Here and not above: no other command has to wait for the daemon's parts to be imported.
     from muttd import daemon
 
