@@ -25,7 +25,7 @@ from muttd.listeners.snmp_trap import TrapEvents
 from muttd.listeners.syslog_event import SyslogEvents
 from muttd.listeners.udp import Datagram
 from muttd.protocol.framing import Framer
-from muttd.protocol.mib import TABLE_FILE_NAME, Mib
+from muttd.protocol.mib import TABLE_FILE_NAME, Mib, MibInForce
 from muttd.protocol.snmp import parse_notification
 from muttd.rules.template import template_of
 
@@ -38,7 +38,7 @@ class Wire:
         event_ids = EventIds()
         self._dice = dice
         self._syslog = SyslogEvents(event_ids, zone=UTC, max_message_octets=8192)
-        self._traps = TrapEvents(event_ids, Mib.from_octets(table))
+        self._traps = TrapEvents(event_ids, MibInForce(Mib.from_octets(table)))
 
     def datagram(self, octets: bytes, at: datetime) -> None:
         """As the syslog UDP listener."""

@@ -29,7 +29,7 @@ from muttd.listeners.syslog_tcp import SyslogTcp, TcpLimits
 from muttd.listeners.syslog_udp import SyslogUdp
 from muttd.listeners.udp import UdpSocket
 from muttd.listeners.usm_metrics import UsmMetrics
-from muttd.protocol.mib import TABLE_FILE_NAME, Mib
+from muttd.protocol.mib import TABLE_FILE_NAME, Mib, MibInForce
 from muttd.protocol.usm import Usm
 from muttd.queue.bulletin import Topic
 from muttd.settings import Settings
@@ -302,7 +302,7 @@ def start_intake(
         SyslogUdp(sock, events, parts.intake, parts.accounts) for sock in sockets["syslog_udp"]
     ]
     if sockets["snmp"]:
-        traps = TrapEvents(parts.event_ids, _read_mib())
+        traps = TrapEvents(parts.event_ids, MibInForce(_read_mib()))
         accepted = Communities([each.reveal() for each in settings.snmp.communities])
         listeners += [
             SnmpTraps(sock, traps, accepted, usm, parts.intake, parts.accounts)

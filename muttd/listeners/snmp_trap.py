@@ -29,7 +29,7 @@ from muttd.errors import PeerError, RefusedByUsm, RefusedTrap, UnknownEngineId
 from muttd.event import Event, EventIds, Transport, Varbind, utc_now
 from muttd.listeners.snmp_keys import KeyWaits
 from muttd.listeners.udp import Datagram, UdpSocket
-from muttd.protocol.mib import Mib
+from muttd.protocol.mib import MibInForce
 from muttd.protocol.snmp import Notification, Pdu, parse_notification
 from muttd.protocol.snmp_encode import encode_response
 from muttd.protocol.snmp_text import describe
@@ -74,12 +74,12 @@ class TrapEvents:
 
     Args:
         event_ids: The daemon's source of event ids.
-        mib: Names and severities.
+        mibs: Names and severities.
     """
 
-    def __init__(self, event_ids: EventIds, mib: Mib) -> None:
+    def __init__(self, event_ids: EventIds, mibs: MibInForce) -> None:
         self._event_ids = event_ids
-        self._mib = mib
+        self._mibs = mibs
 
     def event(self, notification: Notification, datagram: Datagram, received_at: datetime) -> Event:
         """The event of one notification. The agent's identity is its host, when it gave one."""
@@ -95,14 +95,15 @@ class TrapEvents:
             varbinds.append(varbind)
         if hides:
             notification = notification._replace(varbinds=tuple(varbinds))
-        text = describe(notification, self._mib)
+        mib = self._mibs.current
+        text = describe(notification, mib)
         return Event(
             event_id=self._event_ids.next(),
             received_at=received_at,
             source_ip=datagram.source_ip,
             hostname=notification.host_address or datagram.source_ip,
             transport=Transport.SNMP,
-            severity=self._mib.severity_of(notification.trap_oid),
+            severity=mib.severity_of(notification.trap_oid),
             message=text.message,
             raw=_without_secrets(datagram.octets, secrets),
             trap_oid=notification.trap_oid,

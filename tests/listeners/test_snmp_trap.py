@@ -18,7 +18,7 @@ from muttd.event import EventIds, encode_events
 from muttd.listeners.bind import bind
 from muttd.listeners.snmp_trap import Communities, SnmpTraps, TrapEvents
 from muttd.listeners.udp import UdpSocket
-from muttd.protocol.mib import TABLE_FILE_NAME, Mib
+from muttd.protocol.mib import TABLE_FILE_NAME, Mib, MibInForce
 from muttd.protocol.snmp_encode import (
     V1Trap,
     encode_v1_trap,
@@ -44,7 +44,7 @@ class Scene:
         self.account = self.accounts["snmp"]
         self.listener = SnmpTraps(
             self.receiver,
-            TrapEvents(EventIds(), MIB),
+            TrapEvents(EventIds(), MibInForce(MIB)),
             Communities(["public", "s3cret"]),
             Usm([], Engine(b"\x80\0\0\0\5" + b"ourselves", 1, 0.0, 0)),
             self.sink,

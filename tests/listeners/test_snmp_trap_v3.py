@@ -27,6 +27,7 @@ from muttd.listeners.bind import bind
 from muttd.listeners.snmp_trap import Communities, SnmpTraps, TrapEvents
 from muttd.listeners.udp import UdpSocket
 from muttd.listeners.usm_metrics import UsmMetrics
+from muttd.protocol.mib import MibInForce
 from muttd.protocol.snmp import Pdu
 from muttd.protocol.snmp_encode import about, encode_pdu
 from muttd.protocol.snmp_v3 import Envelope, Key, encode_message, encode_scoped, parse_message
@@ -85,7 +86,7 @@ class Scene:
         UsmMetrics(self.usm, self.registry)
         self.listener = SnmpTraps(
             self.receiver,
-            TrapEvents(EventIds(), MIB),
+            TrapEvents(EventIds(), MibInForce(MIB)),
             Communities(["public"]),
             self.usm,
             self.sink,

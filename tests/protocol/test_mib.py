@@ -8,7 +8,8 @@ import pytest
 from trap_corpus import shipped_mib
 
 from muttd.errors import ConfigError
-from muttd.protocol.mib import NO_SYNTAX, Mib
+from muttd.protocol.mib import NO_SYNTAX, NOTIFICATION, OBJECT, Fact, Mib
+from muttd.protocol.trap_severity import TrapSeverities
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,9 @@ from muttd.protocol.mib import NO_SYNTAX, Mib
             "SNMPv2-SMI::enterprises.424242.2.0.1",
         ),
         ("1.3.6.1.4.1.9.9.41.2.0.1", "ciscoMgmt.41.2.0.1", "CISCO-SMI::ciscoMgmt.41.2.0.1"),
+        ("1.3.6.1.4.1.9.1.516", "ciscoProducts.516", "CISCO-SMI::ciscoProducts.516"),
+        ("1.3.6.1.4.1.2011.5.25.1", "huawei.5.25.1", "huawei.5.25.1"),
+        ("1.3.6.1.4.1.20", "enterprises.20", "SNMPv2-SMI::enterprises.20"),
         ("0.0", "zeroDotZero", "SNMPv2-SMI::zeroDotZero"),
         ("2.999.1", "2.999.1", "2.999.1"),
     ],
@@ -73,22 +77,31 @@ def test_the_syntax_of_an_object_is_known() -> None:
     assert mib.place_of("1.3.6.1.2.1.2.2.1.1.3").syntax == NO_SYNTAX
 
 
-@pytest.mark.parametrize(
-    ("last_arc", "severity"), [(1, 4), (2, 4), (3, 3), (4, 5), (5, 4), (6, 3), (7, 5)]
-)
-def test_a_generic_trap_has_its_severity_and_any_other_is_a_notice(
-    last_arc: int, severity: int
-) -> None:
-    assert shipped_mib().severity_of(f"1.3.6.1.6.3.1.1.5.{last_arc}") == severity
+def test_what_is_added_replaces_what_was_known_and_the_first_mib_stays_as_it_is() -> None:
+    mib = shipped_mib()
+    facts = {
+        "1.3.6.1.4.1.424242": Fact("acme", "ACME-MIB", "", ""),
+        "1.3.6.1.4.1.424242.0.1": Fact("acmeTrap", "ACME-MIB", NOTIFICATION, ""),
+        "1.3.6.1.2.1.2.2.1.8": Fact("ifOperStatus", "IF-MIB", OBJECT, "E up=1,resting=9"),
+    }
+    extended = mib.extended(facts, TrapSeverities({"1.3.6.1.4.1.424242": 1}, {}))
+    assert extended.name_of("1.3.6.1.4.1.424242.0.1") == "ACME-MIB::acmeTrap"
+    assert extended.name_of("1.3.6.1.4.1.424242.7") == "acme.7"
+    assert extended.place_of("1.3.6.1.2.1.2.2.1.8.3").syntax.names == {1: "up", 9: "resting"}
+    assert extended.name_of("1.3.6.1.2.1.2.2.1.1.3") == "ifIndex.3"
+    assert extended.severity_of("1.3.6.1.4.1.424242.0.1") == 1
+    assert mib.name_of("1.3.6.1.4.1.424242.0.1") == "enterprises.424242.0.1"
+    assert mib.place_of("1.3.6.1.2.1.2.2.1.8.3").syntax.names[2] == "down"
 
 
-def test_given_severities_go_before_the_standard_ones() -> None:
-    given = {"1.3.6.1.6.3.1.1.5.3": 2, "1.3.6.1.4.1.1.0.1": 0}
-    mib = Mib.from_octets(_table("muttd-mib-table 1\n\nX\n\n\n\n1\tiso\t0\t\t"), severities=given)
-    assert mib.severity_of("1.3.6.1.6.3.1.1.5.3") == 2
-    assert mib.severity_of("1.3.6.1.4.1.1.0.1") == 0
-    assert mib.severity_of("1.3.6.1.6.3.1.1.5.1") == 4
-    assert mib.name_of("1.5") == "iso.5"
+def test_facts_and_types_of_the_table_can_be_listed() -> None:
+    facts = dict(shipped_mib().facts())
+    assert facts["1.3.6.1.2.1.2.2.1.6"] == Fact("ifPhysAddress", "IF-MIB", OBJECT, "H 1x:")
+    assert facts["1.3.6.1.4.1.2011"] == Fact("huawei", "", "", "")
+    types = {(module, name): syntax for module, name, syntax in shipped_mib().types()}
+    assert types["SNMPv2-TC", "TruthValue"] == "E true=1,false=2"
+    assert types["SNMPv2-TC", "MacAddress"] == "H 1x:"
+    assert types["IF-MIB", "InterfaceIndex"] == ""
 
 
 def test_an_oid_of_128_unknown_arcs_is_numbers() -> None:
@@ -105,9 +118,9 @@ def _table(text: str) -> bytes:
     [
         b"",
         b"not gzip",
-        _table("muttd-mib-table 1\n\nX\n\n\n\n1\tiso\t0\t\t")[:20],
+        _table("muttd-mib-table 2\n\nX\n\n\n\n\n\n1\tiso\t0\t\t")[:20],
         gzip.compress(b"\xff\xfe"),
-        _table("muttd-mib-table 2\n\nX\n\n\n\n1\tiso\t0\t\t"),
+        _table("muttd-mib-table 3\n\nX\n\n\n\n\n\n1\tiso\t0\t\t"),
         _table("another file"),
     ],
 )
