@@ -86,6 +86,7 @@ _SHELLS = (
     _Shell("/rules/{rule_id:int}", "rule.html", "rules"),
     _Shell("/hosts", "hosts.html", "hosts"),
     _Shell("/audit", "audit.html", "audit"),
+    _Shell("/audit/changes", "audit_changes.html", "audit"),
     _Shell("/system", "system.html", "system"),
 )
 

@@ -14,7 +14,16 @@ pytestmark = pytest.mark.browser
 
 # The size of what one presses is new in WCAG 2.2, and off in axe-core unless asked for.
 AXE_OPTIONS = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
-PAGES = ["/live", "/alerts", "/rules", "/rules/new", "/hosts", "/audit", "/system"]
+PAGES = [
+    "/live",
+    "/alerts",
+    "/rules",
+    "/rules/new",
+    "/hosts",
+    "/audit",
+    "/audit/changes",
+    "/system",
+]
 
 
 def alert_of(daemon: RunningDaemon, host: str) -> None:

@@ -3,9 +3,10 @@
 import { api, query } from "./api.js";
 import { byId, el } from "./dom.js";
 import { alertBadge, EventDetail } from "./event_detail.js";
-import { fullTime, handlingName, oneLine, SEVERITIES, visible } from "./format.js";
+import { handlingName, oneLine, SEVERITIES, visible } from "./format.js";
 import { emptyState, List, makeTable } from "./list.js";
 import { DetailOpener } from "./list_detail.js";
+import { momentNode } from "./moment.js";
 
 const REFRESH_MS = 5000;
 
@@ -23,7 +24,7 @@ function rule(alert) {
 }
 
 const COLUMNS = [
-  { label: "Raised", class: "nowrap", cell: (alert) => opener.link(alert.event_id, fullTime(alert.created_at), `${alert.created_at} UTC`) },
+  { label: "Raised", class: "nowrap", cell: (alert) => opener.link(alert.event_id, momentNode(alert.created_at)) },
   { label: "State", cell: state },
   { label: "Severity", cell: (alert) => el("span", { class: `severity sev-${alert.severity}`, text: SEVERITIES[alert.severity] }) },
   { label: "Host", cell: (alert) => visible(alert.hostname) },

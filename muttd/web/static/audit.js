@@ -3,9 +3,10 @@
 import { api, query } from "./api.js";
 import { byId, el, setOptions } from "./dom.js";
 import { EventDetail } from "./event_detail.js";
-import { decisionOf, fullTime, oneLine, visible } from "./format.js";
+import { decisionOf, inUtc, oneLine, visible } from "./format.js";
 import { emptyState, List, makeTable } from "./list.js";
 import { DetailOpener } from "./list_detail.js";
+import { momentNode } from "./moment.js";
 
 const opener = new DetailOpener(byId("detail"), EventDetail);
 
@@ -16,7 +17,7 @@ function decision(event) {
 }
 
 const COLUMNS = [
-  { label: "Received", class: "nowrap", cell: (event) => opener.link(event.event_id, fullTime(event.received_at), `${event.received_at} UTC`) },
+  { label: "Received", class: "nowrap", cell: (event) => opener.link(event.event_id, momentNode(event.received_at)) },
   { label: "Severity", cell: (event) => el("span", { class: `severity sev-${event.severity}`, text: event.severity_name }) },
   { label: "Host", cell: (event) => visible(event.hostname) },
   { label: "Message", class: "mono", cell: (event) => oneLine(event.message) },
@@ -28,11 +29,6 @@ function empty(isFiltered) {
   if (isFiltered) return emptyState("No matched event fits this filter", el("p", { text: "Widen the time, or leave the host empty." }));
   const text = "Here is written down every event that a rule matches: which rule, in which revision, and what was to be done.";
   return emptyState("Nothing matched yet", el("p", { text }), el("a", { class: "button", href: "/rules", text: "Go to the rules" }));
-}
-
-// A field without a zone holds the viewer's time; the API is asked in UTC.
-function inUtc({ start_date: start, end_date: end, ...rest }) {
-  return { ...rest, start_date: start ? new Date(start).toISOString() : "", end_date: end ? new Date(end).toISOString() : "" };
 }
 
 const form = byId("filters");

@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { el } from "./dom.js";
 import { decisionOf, duration, facilityName, fullTime, handlingName, hexDump, octetsOf, visible } from "./format.js";
+import { SidePanel } from "./side_panel.js";
 
 const ALERT_STATES = {
   queued: { kind: "warn", text: "Queued" },
@@ -24,21 +25,16 @@ export function newRulePath(event) {
   return `/rules/new?from_event=${encodeURIComponent(event.event_id)}`;
 }
 
-export class EventDetail {
+export class EventDetail extends SidePanel {
   /**
    * @param {HTMLElement} panel
    * @param {{onClose: function(): void, mayChange: boolean}} options
    */
   constructor(panel, { onClose, mayChange }) {
-    this.panel = panel;
-    this.onClose = onClose;
+    super(panel, onClose);
     this.mayChange = mayChange;
     this.eventId = null;
     this.request = null;
-  }
-
-  get isOpen() {
-    return !this.panel.hidden;
   }
 
   /**
@@ -49,13 +45,9 @@ export class EventDetail {
    */
   async open(eventId, known = null, takeFocus = true) {
     this.eventId = eventId;
-    this.panel.hidden = false;
-    // On a narrow screen the panel covers everything; what lies beneath must not take focus.
-    this.#coverPage(true);
     if (known !== null) this.#show(known, null);
-    else this.panel.replaceChildren(this.#head("Event"), el("p", { class: "muted", text: "Loading…" }));
-    this.panel.scrollTop = 0;
-    if (takeFocus) this.panel.focus({ preventScroll: true });
+    else this.fill("Event", el("p", { class: "muted", text: "Loading…" }));
+    this.unfold(takeFocus);
     await this.refresh(known);
   }
 
@@ -73,36 +65,19 @@ export class EventDetail {
       // An event is live before it is stored: its decision will bring us back here.
       if (error.status === 404 && known !== null) return;
       const what = error.status === 404 ? "This event is no longer stored." : error.message;
-      this.panel.replaceChildren(this.#head("Event"), el("div", { class: "notice error", role: "alert" }, el("p", { text: what })));
+      this.fill("Event", el("div", { class: "notice error", role: "alert" }, el("p", { text: what })));
     }
   }
 
   close() {
-    if (!this.isOpen) return;
     this.request?.abort();
     this.eventId = null;
-    this.panel.hidden = true;
-    this.panel.replaceChildren();
-    this.#coverPage(false);
-    this.onClose();
-  }
-
-  #coverPage(isOpen) {
-    const covered = isOpen && window.matchMedia("(max-width: 760px)").matches;
-    for (const node of document.querySelectorAll(".top, .live-head, .stream-frame, .page-head, .list-filters, #list")) node.inert = covered;
-  }
-
-  #head(title) {
-    const close = el("button", { class: "button small", type: "button", text: "Close", "aria-keyshortcuts": "Escape", on: { click: () => this.close() } });
-    return el("div", { class: "detail-head" }, el("h2", { text: title }), close);
+    super.close();
   }
 
   #show(event, alert) {
-    const hadFocus = this.panel.contains(document.activeElement);
-    const focused = document.activeElement;
-    const wasOnButton = hadFocus && focused !== this.panel ? focused.textContent : null;
-    this.panel.replaceChildren(
-      this.#head(visible(event.hostname)),
+    this.fill(
+      visible(event.hostname),
       this.#message(event),
       decisionPart(event),
       ...(alert === null ? [] : [alertPart(alert)]),
@@ -112,11 +87,6 @@ export class EventDetail {
       ...attributesParts(event.attributes),
       octetsPart(event),
     );
-    // New content replaced the element that had the focus: give it to its successor.
-    if (hadFocus && !this.panel.contains(document.activeElement)) {
-      const same = [...this.panel.querySelectorAll("a, button")].find((node) => node.textContent === wasOnButton);
-      (same ?? this.panel).focus({ preventScroll: true });
-    }
   }
 
   #message(event) {

@@ -43,6 +43,11 @@ export function fullTime(iso) {
   return `${date} ${clock}.${String(moment.getMilliseconds()).padStart(3, "0")}`;
 }
 
+/** A list's filter as the API takes it: a date field holds the viewer's time, the API is asked in UTC. */
+export function inUtc({ start_date: start, end_date: end, ...rest }) {
+  return { ...rest, start_date: start ? new Date(start).toISOString() : "", end_date: end ? new Date(end).toISOString() : "" };
+}
+
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return "–";
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;

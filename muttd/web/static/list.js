@@ -58,6 +58,7 @@ export class List {
     this.page = 1;
     this.turn = 0;
     this.#readAddress();
+    this.#addMore();
     this.form.addEventListener("submit", (event) => event.preventDefault());
     this.form.addEventListener("input", debounce(() => this.#changed(), 250));
   }
@@ -86,6 +87,22 @@ export class List {
       if (turn === this.turn) this.place.replaceChildren(failure(error, () => this.load()));
     }
     this.place.setAttribute("aria-busy", "false");
+  }
+
+  /** On a narrow screen the filters besides the first wait behind a button. */
+  #addMore() {
+    const others = [...this.form.querySelectorAll(".filter:not(.grow) [name]")];
+    const first = this.form.querySelector(".filter.grow");
+    if (others.length === 0 || first === null) return;
+    const button = el("button", { class: "button filters-more", type: "button", "aria-expanded": "false" });
+    const say = () => {
+      const set = others.filter((field) => field.value !== "").length;
+      button.textContent = set === 0 ? "Filters" : `Filters (${set})`;
+    };
+    button.addEventListener("click", () => button.setAttribute("aria-expanded", String(this.form.classList.toggle("open"))));
+    this.form.addEventListener("input", say);
+    first.after(button);
+    say();
   }
 
   #readAddress() {

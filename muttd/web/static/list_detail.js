@@ -1,6 +1,6 @@
 // The event panel on list pages: a link in each row opens it, Escape closes it, the focus goes back.
 
-import { el, isDialogOpen, isTyping } from "./dom.js";
+import { el } from "./dom.js";
 
 export class DetailOpener {
   /**
@@ -13,16 +13,12 @@ export class DetailOpener {
       onClose: () => this.from?.focus({ preventScroll: true }),
       mayChange: ["operator", "admin"].includes(document.body.dataset.role),
     });
-    document.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || isTyping(event) || isDialogOpen() || !this.detail.isOpen) return;
-      this.detail.close();
-      event.preventDefault();
-    });
+    this.detail.closeOnEscape();
   }
 
   /** A link to the event: opened here, or in a tab of its own if the person asks for that. */
-  link(eventId, text, title) {
-    const link = el("a", { href: `/live?event=${encodeURIComponent(eventId)}`, title, text });
+  link(eventId, content) {
+    const link = el("a", { href: `/live?event=${encodeURIComponent(eventId)}` }, content);
     link.addEventListener("click", (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
       event.preventDefault();

@@ -11,9 +11,12 @@ import { byId, el, isDialogOpen, isTyping } from "./dom.js";
 import { EventDetail } from "./event_detail.js";
 import { EventRows, MAX_ROWS } from "./event_rows.js";
 import { count, duration, rate } from "./format.js";
+import { firstSteps, nothingMatches } from "./live_empty.js";
 import { LiveFilter } from "./live_filter.js";
 import { LiveSocket } from "./live_socket.js";
-import { firstSteps, nothingMatches } from "./live_empty.js";
+import { showBooks } from "./live_status.js";
+import { SavedFilters } from "./saved_filters.js";
+import { watchStatus } from "./shell.js";
 
 const FIRST_FILL = 100;
 const PAGE = 200;
@@ -33,6 +36,7 @@ class LivePage {
       mayChange: ["operator", "admin"].includes(document.body.dataset.role),
     });
     this.filter = new LiveFilter(() => this.#filterChanged());
+    new SavedFilters(() => this.filter.values);
     this.socket = new LiveSocket({
       onOpen: () => this.#opened(),
       onMessage: (message) => this.#received(message),
@@ -73,8 +77,10 @@ class LivePage {
       if (row !== null && getSelection().isCollapsed) this.#openRow(row);
     });
     document.addEventListener("keydown", (event) => this.#key(event));
-    document.addEventListener("muttd-status", (event) => {
-      this.status = event.detail;
+    watchStatus(({ status }) => {
+      if (status === null) return;
+      this.status = status;
+      showBooks(status);
       this.#showEmpty();
     });
   }

@@ -9,7 +9,7 @@ import { confirm, toast } from "./shell.js";
 const mayChange = ["operator", "admin"].includes(document.body.dataset.role);
 
 function handling(value) {
-  return el("span", { class: `badge ${forwards(value) ? "bad" : ""}`, text: handlingName(value) });
+  return el("span", { class: `badge ${forwards(value) ? "bad" : ""}`, text: `${forwards(value) ? "▲ " : ""}${handlingName(value)}` });
 }
 
 function matches(rule) {

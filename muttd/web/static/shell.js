@@ -117,15 +117,32 @@ function showHealth({ state, text }) {
   health.setAttribute("aria-label", `System: ${text}`);
 }
 
+let lastAnswer = null;
+const watchers = [];
+
+function tell(answer) {
+  lastAnswer = answer;
+  for (const watcher of watchers) watcher(answer);
+}
+
+/**
+ * Call back with the status document, now if it is known and whenever it is asked for again.
+ * @param {function({status: Object|null, error: Error|null}): void} watcher One of the two is null.
+ */
+export function watchStatus(watcher) {
+  watchers.push(watcher);
+  if (lastAnswer !== null) watcher(lastAnswer);
+}
+
 async function watchHealth() {
   if (!document.hidden) {
     try {
       const status = await api("/api/v2/status");
       showHealth(healthOf(status));
-      document.dispatchEvent(new CustomEvent("muttd-status", { detail: status }));
+      tell({ status, error: null });
     } catch (error) {
       showHealth({ state: "bad", text: error.message });
-      document.dispatchEvent(new CustomEvent("muttd-status-lost", { detail: error }));
+      tell({ status: null, error });
     }
   }
   setTimeout(watchHealth, HEALTH_EVERY_MS);

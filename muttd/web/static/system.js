@@ -3,6 +3,7 @@
 import { byId, el } from "./dom.js";
 import { count, duration, fullTime, rate, visible } from "./format.js";
 import { failure, makeTable } from "./list.js";
+import { watchStatus } from "./shell.js";
 
 const LISTENER_NAMES = { syslog_udp: "Syslog UDP", syslog_tcp: "Syslog TCP", syslog_tls: "Syslog TLS", snmp: "SNMP traps", http: "HTTP" };
 const FORWARDER_STATES = {
@@ -127,7 +128,7 @@ function draw(status) {
 }
 
 // shell.js asks for the status on every page; this page draws the same answer.
-document.addEventListener("muttd-status", (event) => draw(event.detail));
-document.addEventListener("muttd-status-lost", (event) => {
-  byId("status").replaceChildren(failure(event.detail, () => location.reload()));
+watchStatus(({ status, error }) => {
+  if (error === null) draw(status);
+  else byId("status").replaceChildren(failure(error, () => location.reload()));
 });
