@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 
 from muttd.errors import PeerError
 
-LISTENERS = ("syslog_udp", "syslog_tcp", "snmp", "http")
+LISTENERS = ("syslog_udp", "syslog_tcp", "syslog_tls", "snmp", "http")
 
 # Refusals that are no PeerError: an empty datagram, an item of a batch that is no event, an event
 # that the queue did not take in time (the sender was told), an inform that was sent again.
@@ -46,7 +46,7 @@ class Account:
         dropped: Accepted and lost: the intake buffer could not be emptied before the end.
         kernel_dropped: Lost in the kernel's receive buffer (/proc/net/udp).
         malformed: Queued, and marked malformed.
-        connections: Open now (TCP).
+        connections: Open now (TCP, TLS).
         refused_connections: Closed on arrival: too many.
         idle_connections: Closed after a silence of the idle timeout.
     """

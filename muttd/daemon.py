@@ -25,23 +25,20 @@ from muttd import __version__
 from muttd.errors import ConfigError, StoreRefused, StoreUnavailable
 from muttd.listeners.inherited import inherited_sockets
 from muttd.notify import notify
-from muttd.protocol.usm import Usm
 from muttd.queue.contract import Stream
 from muttd.settings import Settings, load
-from muttd.snmp_users import read_users
 from muttd.state_dir import KeyFile, keys_or_made, open_state_dir
 from muttd.store.contract import Retention
 from muttd.wiring import (
     Bound,
-    Intakes,
     Parts,
     bind_all,
     open_parts,
-    start_intake,
     status_parts,
 )
-from muttd.wiring_snmp import open_usm
-from muttd.wiring_web import api_keys, start_web
+from muttd.wiring_intake import Intakes, start_intake
+from muttd.wiring_reload import Reloadable, read_files
+from muttd.wiring_web import WebListener, api_keys, start_web
 from muttd.workers.retention import run_retention
 from muttd.workers.status import Parts as StatusParts
 from muttd.workers.status import describe, status
@@ -72,7 +69,7 @@ def run(settings: Settings) -> int:
             *keys_or_made(settings.state_dir, "admin", is_configured=bool(settings.keys.admin)),
             *keys_or_made(settings.state_dir, "ingest", is_configured=bool(settings.keys.ingest)),
         ]
-        trio.run(_Daemon(settings, key_files, open_usm(settings)).run)
+        trio.run(_Daemon(settings, key_files, Reloadable.open(settings)).run)
     except BaseExceptionGroup as group:
         refused, others = group.split((ConfigError, StoreRefused))
         if others is not None:
@@ -97,10 +94,12 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
 class _Daemon:
     """One run of the daemon."""
 
-    def __init__(self, settings: Settings, key_files: list[KeyFile], usm: Usm) -> None:
+    def __init__(
+        self, settings: Settings, key_files: list[KeyFile], reloadable: Reloadable
+    ) -> None:
         self._settings = settings
         self._key_files = key_files
-        self._usm = usm
+        self._reloadable = reloadable
         self._moog_key = settings.moog.api_key
         self._is_draining = False
 
@@ -112,7 +111,8 @@ class _Daemon:
                 scene = status_parts(self._settings, parts, bound, lambda: self._is_draining)
                 async with trio.open_nursery() as watch:
                     keys = api_keys(self._settings, self._key_files)
-                    start_web(watch, self._settings, parts, scene, keys, bound.of("http"))
+                    listener = WebListener(bound.of("http"), self._reloadable.tls.get("http"))
+                    start_web(watch, self._settings, parts, scene, keys, listener)
                     watch.start_soon(parts.rates.run)
                     watch.start_soon(self._watchdog(parts).run)
                     parts.backends.start(watch)
@@ -156,7 +156,7 @@ class _Daemon:
                 workers.start_soon(parts.forwarder.run)
             workers.start_soon(run_retention, parts.backends.store, self._retention())
             async with trio.open_nursery() as intake:
-                listeners = start_intake(intake, self._settings, parts, bound, self._usm)
+                listeners = start_intake(intake, self._settings, parts, bound, self._reloadable)
                 self._announce(bound)
                 await self._wait_stop(parts, scene, signals)
                 self._is_draining = True
@@ -189,20 +189,21 @@ class _Daemon:
                 return
 
     async def _reload(self, parts: Parts) -> None:
-        """SIGHUP: read secrets, users and rules again. A mistake leaves all in force as it is."""
+        """SIGHUP: read files, secrets and rules again. A mistake leaves all in force as it is."""
         try:
             settings = load(os.environ)
-            users = await trio.to_thread.run_sync(read_users, settings.snmp.users_file)
+            read = partial(read_files, settings, forgive_expired=False)
+            files = await trio.to_thread.run_sync(read)
         except ConfigError as exc:
             _log.error("reload: nothing changed: %s", exc)
             return
         self._moog_key = settings.moog.api_key
         parts.backends.use_passwords(settings)
-        self._usm.replace_users(users)
+        self._reloadable.replace(files)
         parts.rules.poke()
         if parts.forwarder is not None:
             parts.forwarder.poke()
-        _log.info("reload: rules, secrets and SNMPv3 users read again")
+        _log.info("reload: rules, secrets, SNMPv3 users and certificates read again")
 
     def _reveal_moog_key(self) -> str | None:
         return None if self._moog_key is None else self._moog_key.reveal()
@@ -254,17 +255,18 @@ class _Daemon:
         _log.info("muttd %s is ready", __version__)
         notify("READY=1")
         if sys.stderr.isatty():
-            sys.stderr.write(_greeting(bound, self._key_files))
+            sys.stderr.write(_greeting(bound, self._key_files, is_https=self._settings.is_https))
 
 
-def _greeting(bound: Bound, key_files: list[KeyFile]) -> str:
+def _greeting(bound: Bound, key_files: list[KeyFile], *, is_https: bool) -> str:
     """For a person at a terminal: where the page is and where the key lies; never the key."""
+    scheme = "https" if is_https else "http"
     lines = [""]
     for listener, address in bound.addresses:
         if listener == "http":
             host, _, port = address.rpartition(":")
             shown = "localhost" if host in ("[::]", "0.0.0.0") else host
-            lines.append(f"  Dashboard:  http://{shown}:{port}/")
+            lines.append(f"  Dashboard:  {scheme}://{shown}:{port}/")
     lines += [
         f"  Sign in with the key in {key.path}{' (new)' if key.is_new else ''}"
         for key in key_files

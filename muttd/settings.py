@@ -28,7 +28,9 @@ from muttd.settings_table import Reader, Row, Source, group, rows_of, setting
 from muttd.settings_values import (
     Address,
     Addresses,
+    ClientCert,
     HeaderName,
+    HttpTls,
     LogFormat,
     LogLevel,
     Secret,
@@ -213,6 +215,20 @@ class Settings:
         default_factory=dict, repr=False, compare=False
     )
 
+    @property
+    def syslog_tls(self) -> Addresses:
+        """Where syslog is received over TLS."""
+        if self.syslog.tls is not None:
+            return self.syslog.tls
+        return (Address("::", 6514),) if self.syslog.tls_cert or self.tls.cert else ()
+
+    @property
+    def is_https(self) -> bool:
+        """Whether HTTP is served over TLS."""
+        wanted = self.http_server.tls
+        has_cert = bool(self.http_server.tls_cert or self.tls.cert)
+        return wanted is HttpTls.ON or (wanted is HttpTls.AUTO and has_cert)
+
 
 def declared() -> tuple[Row, ...]:
     """Every setting there is, in the order of the documentation."""
@@ -269,6 +285,26 @@ def _contradictions(settings: Settings) -> list[str]:
         )
     if settings.moog.backoff_cap_s < settings.moog.backoff_base_s:
         mistakes.append("MUTTD_MOOG_BACKOFF_CAP_S: must be at least MUTTD_MOOG_BACKOFF_BASE_S")
-    if (settings.tls.cert is None) != (settings.tls.key is None):
-        mistakes.append("MUTTD_TLS_CERT: goes with MUTTD_TLS_KEY; set both or neither")
+    return mistakes + _tls_contradictions(settings)
+
+
+def _tls_contradictions(settings: Settings) -> list[str]:
+    mistakes = []
+    syslog, http = settings.syslog, settings.http_server
+    for name, cert, key in (
+        ("MUTTD_TLS", settings.tls.cert, settings.tls.key),
+        ("MUTTD_SYSLOG_TLS", syslog.tls_cert, syslog.tls_key),
+        ("MUTTD_HTTP_TLS", http.tls_cert, http.tls_key),
+    ):
+        if (cert is None) != (key is None):
+            mistakes.append(f"{name}_CERT: goes with {name}_KEY; set both or neither")
+    if settings.syslog_tls and not (syslog.tls_cert or settings.tls.cert):
+        mistakes.append("MUTTD_SYSLOG_TLS: needs a certificate: set MUTTD_TLS_CERT, MUTTD_TLS_KEY")
+    if settings.is_https and not (http.tls_cert or settings.tls.cert):
+        mistakes.append("MUTTD_HTTP_TLS: needs a certificate: set MUTTD_TLS_CERT, MUTTD_TLS_KEY")
+    if syslog.tls_client_cert is not ClientCert.NONE and not (syslog.tls_ca or settings.tls.ca):
+        # Those of the machine would vouch for every web site of the world.
+        mistakes.append("MUTTD_SYSLOG_TLS_CLIENT_CERT: needs MUTTD_SYSLOG_TLS_CA or MUTTD_TLS_CA")
+    if syslog.tls_peers and syslog.tls_client_cert is not ClientCert.REQUIRED:
+        mistakes.append("MUTTD_SYSLOG_TLS_PEERS: needs MUTTD_SYSLOG_TLS_CLIENT_CERT=required")
     return mistakes

@@ -10,7 +10,7 @@ import dataclasses
 from pathlib import Path
 
 from muttd.settings_table import setting
-from muttd.settings_values import DatabaseUrl, KeyPrefix, RedisUrl, Secrets
+from muttd.settings_values import DatabaseUrl, KeyPrefix, RedisUrl, Secrets, TlsVersion
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,13 +96,23 @@ class DatabaseSettings:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class TlsSettings:
-    """TLS towards Redis and PostgreSQL, when their URLs ask for it."""
+    """TLS, on every link that has no certificate of its own: listeners, Redis, PostgreSQL."""
 
     ca: Path | None = setting(
         None, "File with the CA certificates trusted; without it those of the machine."
     )
     cert: Path | None = setting(None, "File with the certificate that this daemon shows.")
     key: Path | None = setting(None, "File with the private key of that certificate.")
+    min_version: TlsVersion = setting(
+        TlsVersion.TLS_1_2, "Oldest version of TLS that a listener speaks: 1.2 or 1.3 (RFC 8996)."
+    )
+    handshake_s: float = setting(
+        10.0,
+        "A peer that has not finished its TLS handshake after this time is disconnected.",
+        unit="seconds",
+        at_least=0.1,
+        at_most=300,
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,16 @@ from datetime import tzinfo
 from pathlib import Path
 
 from muttd.settings_table import setting
-from muttd.settings_values import Address, Addresses, Secret, Secrets, local_zone
+from muttd.settings_values import (
+    Address,
+    Addresses,
+    ClientCert,
+    HttpTls,
+    Secret,
+    Secrets,
+    TlsPeers,
+    local_zone,
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +32,30 @@ class SyslogSettings:
     tcp: Addresses = setting(
         (Address("::", 514),), "Where syslog is received over TCP (RFC 6587, 3.3)."
     )
+    tls: Addresses | None = setting(
+        None,
+        "Where syslog is received over TLS (RFC 5425, 4.1); without it [::]:6514, as soon as a "
+        "certificate is configured.",
+    )
+    tls_cert: Path | None = setting(
+        None, "File with the certificate shown to them; without it MUTTD_TLS_CERT."
+    )
+    tls_key: Path | None = setting(
+        None, "File with the private key of that certificate; without it MUTTD_TLS_KEY."
+    )
+    tls_ca: Path | None = setting(
+        None,
+        "File with the CA certificates that theirs are verified by; without it MUTTD_TLS_CA.",
+    )
+    tls_client_cert: ClientCert = setting(
+        ClientCert.NONE, "Certificate of a TLS peer (RFC 5425, 4.2): none, optional, required."
+    )
+    tls_peers: TlsPeers = setting(
+        (),
+        "Who may send over TLS, separated by commas: names in their certificates, *.DOMAIN (RFC "
+        "5425, 5.2), fingerprints such as sha-256:AB:CD:... (4.2.2); else whoever the CA vouches "
+        "for.",
+    )
     max_message_octets: int = setting(
         8192,
         "Longest message accepted; RFC 5424, 6.1 demands 480, RFC 5425, 4.3.1 recommends 8192.",
@@ -32,13 +65,13 @@ class SyslogSettings:
     )
     idle_timeout_s: float = setting(
         300.0,
-        "A TCP peer that sends nothing for this long is disconnected.",
+        "A TCP or TLS peer that sends nothing for this long is disconnected.",
         unit="seconds",
         at_least=1,
     )
     max_connections: int = setting(
         1000,
-        "Most TCP peers at a time; one more is refused and counted.",
+        "Most TCP peers at a time, and most TLS peers; one more is refused and counted.",
         at_least=1,
         at_most=1_000_000,
     )
@@ -72,6 +105,16 @@ class SnmpSettings:
 class HttpSettings:
     """HTTP server: pages, API, ingest, live feed, metrics, health."""
 
+    tls: HttpTls = setting(
+        HttpTls.AUTO,
+        "Whether HTTP is served over TLS: on, off, or auto, when a certificate is configured.",
+    )
+    tls_cert: Path | None = setting(
+        None, "File with the certificate shown to browsers; without it MUTTD_TLS_CERT."
+    )
+    tls_key: Path | None = setting(
+        None, "File with the private key of that certificate; without it MUTTD_TLS_KEY."
+    )
     max_body_octets: int = setting(
         10_485_760,
         "Longest request body, after decompression too; a longer one is answered with 413.",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 import hmac
+import ipaddress
 import math
 import re
 import zoneinfo
@@ -23,6 +24,9 @@ from urllib.parse import urlsplit
 Url = NewType("Url", str)
 HeaderName = NewType("HeaderName", str)
 KeyPrefix = NewType("KeyPrefix", str)
+# Who a TLS client may be: a name, perhaps with a wildcard, or a fingerprint of its certificate.
+TlsPeer = NewType("TlsPeer", str)
+TlsPeers = tuple[TlsPeer, ...]
 
 _LOCAL = "local"
 _LOCALTIME = Path("/etc/localtime")
@@ -33,6 +37,11 @@ _VISIBLE = re.compile(r"[\x21-\x7e]+")
 # A part of key and channel names. Braces would move the hash tag, which keeps all keys of a cluster
 # in one slot.
 _KEY_PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+# RFC 5425, 4.2.2: the name of a hash function, then its octets in hex, all behind colons.
+_FINGERPRINT = re.compile(r"(sha-1|sha-256)((?::[0-9A-Fa-f]{2})+)", re.IGNORECASE)
+_DIGEST_OCTETS = {"sha-1": 20, "sha-256": 32}
+# RFC 5425, 5.2: a wildcard stands for the left-most label whole.
+_PEER_NAME = re.compile(r"(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?|\*")
 _HIDDEN = "***"
 # libpq takes passwords among the parameters as well (its chapter 34.1.2).
 _HIDDEN_PARAMETER = re.compile(r"(?<=[?&])((?:ssl)?password)=[^&#]*", re.IGNORECASE)
@@ -62,6 +71,29 @@ class LogFormat(enum.StrEnum):
 
     TEXT = "text"
     JSON = "json"
+
+
+class ClientCert(enum.StrEnum):
+    """Whether a TLS client must show a certificate."""
+
+    NONE = "none"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+class TlsVersion(enum.StrEnum):
+    """A version of TLS that is not broken (RFC 8996)."""
+
+    TLS_1_2 = "1.2"
+    TLS_1_3 = "1.3"
+
+
+class HttpTls(enum.StrEnum):
+    """Whether HTTP is served over TLS; auto: when there is a certificate."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
 
 
 class Secret:
@@ -255,6 +287,28 @@ def parse_key_prefix(text: str) -> KeyPrefix:
     return KeyPrefix(text)
 
 
+def parse_tls_peers(text: str) -> TlsPeers:
+    """Names, *.DOMAIN, IP addresses and fingerprints, separated by commas."""
+    return tuple(_parse_tls_peer(part.strip()) for part in text.split(","))
+
+
+def _parse_tls_peer(text: str) -> TlsPeer:
+    found = _FINGERPRINT.fullmatch(text)
+    if found is not None:
+        name = found[1].lower()
+        if len(found[2]) != 3 * _DIGEST_OCTETS[name]:
+            raise ValueError(f"a {name} fingerprint has {_DIGEST_OCTETS[name]} octets")
+        return TlsPeer(name + found[2].upper())
+    try:
+        return TlsPeer(str(ipaddress.ip_address(text)))
+    except ValueError:
+        if _PEER_NAME.fullmatch(text) is None:
+            raise ValueError(
+                "not a host name, *.DOMAIN, IP address or fingerprint such as sha-256:AB:CD:..."
+            ) from None
+    return TlsPeer(text.lower().rstrip("."))
+
+
 def parse_bool(text: str) -> bool:
     """One of true and false."""
     if text.lower() not in ("true", "false"):
@@ -318,6 +372,10 @@ PARSERS: Mapping[object, Callable[[str], object]] = {
     Secrets: parse_secrets,
     LogLevel: _parse_choice(LogLevel),
     LogFormat: _parse_choice(LogFormat),
+    ClientCert: _parse_choice(ClientCert),
+    TlsVersion: _parse_choice(TlsVersion),
+    HttpTls: _parse_choice(HttpTls),
+    TlsPeers: parse_tls_peers,
 }
 
 

@@ -25,7 +25,7 @@ class Sink(Protocol):
         still owns the batch.
 
         Args:
-            listener: The metric label: syslog_udp, syslog_tcp, snmp, http.
+            listener: The metric label: syslog_udp, syslog_tcp, syslog_tls, snmp, http.
             events: At least one.
             receipt: Called when the queue has every one of them. Never awaits, never raises.
         """

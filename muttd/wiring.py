@@ -10,12 +10,11 @@ import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import trio
 from prometheus_client import CollectorRegistry, Gauge, PlatformCollector, ProcessCollector
 
-from muttd import __version__, protocol
+from muttd import __version__
 from muttd.accounts import Accounts
 from muttd.decision import AlertState
 from muttd.dynamic import Dynamic, DynamicSettings
@@ -23,14 +22,6 @@ from muttd.errors import ConfigError
 from muttd.event import EventIds, utc_now
 from muttd.listeners.bind import BoundSocket, adopt, bind, bind_mistake
 from muttd.listeners.inherited import take_matching, unused_mistakes
-from muttd.listeners.snmp_trap import Communities, SnmpTraps, TrapEvents
-from muttd.listeners.syslog_event import SyslogEvents
-from muttd.listeners.syslog_tcp import SyslogTcp, TcpLimits
-from muttd.listeners.syslog_udp import SyslogUdp
-from muttd.listeners.udp import UdpSocket
-from muttd.listeners.usm_metrics import UsmMetrics
-from muttd.protocol.mib import TABLE_FILE_NAME, Mib, MibInForce
-from muttd.protocol.usm import Usm
 from muttd.queue.bulletin import Topic
 from muttd.settings import Settings
 from muttd.settings_values import Address
@@ -39,7 +30,6 @@ from muttd.wiring_backends import Backends, open_backends
 from muttd.workers.alerter import Alerter, AlerterMetrics, AlerterPolicy, Neighbours
 from muttd.workers.forwarder import Forwarder, ForwarderMetrics, ForwarderPolicy
 from muttd.workers.intake import Intake
-from muttd.workers.kernel_drops import DropGauge, KernelDrops
 from muttd.workers.peers import Peers
 from muttd.workers.probe import Probe
 from muttd.workers.rules_watch import RulesWatch
@@ -86,6 +76,7 @@ def bind_all(settings: Settings, inherited: Sequence[socket.socket] = ()) -> Bou
     wanted: list[tuple[str, str, Sequence[Address], socket.SocketKind]] = [
         ("syslog_udp", "MUTTD_SYSLOG_UDP", settings.syslog.udp, socket.SOCK_DGRAM),
         ("syslog_tcp", "MUTTD_SYSLOG_TCP", settings.syslog.tcp, socket.SOCK_STREAM),
+        ("syslog_tls", "MUTTD_SYSLOG_TLS", settings.syslog_tls, socket.SOCK_STREAM),
         ("snmp", "MUTTD_SNMP_UDP", settings.snmp.udp, socket.SOCK_DGRAM),
         ("http", "MUTTD_HTTP", settings.http, socket.SOCK_STREAM),
     ]
@@ -251,88 +242,6 @@ def _registry() -> CollectorRegistry:
     build = Gauge("muttd_build_info", "Always 1.", ["version"], registry=registry)
     build.labels(__version__).set(1)
     return registry
-
-
-@dataclass(frozen=True, slots=True)
-class Intakes:
-    """The UDP listeners, for their last moments.
-
-    Attributes:
-        udp_sockets: All of them.
-        udp_listeners: What drains them.
-        kernel_drops: Brings what the kernel dropped into the books.
-    """
-
-    udp_sockets: list[UdpSocket]
-    udp_listeners: list[SyslogUdp | SnmpTraps]
-    kernel_drops: KernelDrops
-
-    async def drain(self) -> None:
-        """Take what the kernel still holds."""
-        for listener in self.udp_listeners:
-            await listener.drain()
-
-    def close(self) -> None:
-        """Close the books and the sockets."""
-        self.kernel_drops.book()
-        for sock in self.udp_sockets:
-            sock.close()
-
-
-def start_intake(
-    nursery: trio.Nursery, settings: Settings, parts: Parts, bound: Bound, usm: Usm
-) -> Intakes:
-    """Start every listener but HTTP."""
-    events = SyslogEvents(
-        parts.event_ids,
-        zone=settings.syslog.time_zone,
-        max_message_octets=settings.syslog.max_message_octets,
-    )
-    buffer_octets = settings.udp_receive_buffer_octets
-    sockets: dict[str, list[UdpSocket]] = {
-        name: [
-            UdpSocket(
-                each.sock, receive_buffer_octets=buffer_octets, is_inherited=each.is_inherited
-            )
-            for each in bound.entries(name)
-        ]
-        for name in ("syslog_udp", "snmp")
-    }
-    listeners: list[SyslogUdp | SnmpTraps] = [
-        SyslogUdp(sock, events, parts.intake, parts.accounts) for sock in sockets["syslog_udp"]
-    ]
-    if sockets["snmp"]:
-        traps = TrapEvents(parts.event_ids, MibInForce(_read_mib()))
-        accepted = Communities([each.reveal() for each in settings.snmp.communities])
-        listeners += [
-            SnmpTraps(sock, traps, accepted, usm, parts.intake, parts.accounts)
-            for sock in sockets["snmp"]
-        ]
-    UsmMetrics(usm, parts.registry)
-    gauges = [
-        DropGauge(name, sock.kernel_drops, sock.inode if sock.is_inherited else None)
-        for name, each in sockets.items()
-        for sock in each
-    ]
-    kernel_drops = KernelDrops(parts.accounts, gauges, settings.state_dir / "kernel-drops.json")
-    for listener in listeners:
-        nursery.start_soon(listener.serve)
-    nursery.start_soon(kernel_drops.run)
-    tcp = bound.of("syslog_tcp")
-    if tcp:
-        limits = TcpLimits(
-            max_frame_octets=settings.syslog.max_message_octets,
-            idle_timeout_s=settings.syslog.idle_timeout_s,
-            max_connections=settings.syslog.max_connections,
-            max_connections_per_peer=settings.syslog.max_connections_per_peer,
-        )
-        syslog_tcp = SyslogTcp(events, parts.intake, parts.accounts, limits)
-        nursery.start_soon(trio.serve_listeners, syslog_tcp.serve_connection, stream_listeners(tcp))
-    return Intakes([sock for each in sockets.values() for sock in each], listeners, kernel_drops)
-
-
-def _read_mib() -> Mib:
-    return Mib.from_octets(Path(protocol.__file__).with_name(TABLE_FILE_NAME).read_bytes())
 
 
 def stream_listeners(sockets: Sequence[socket.socket]) -> list[trio.SocketListener]:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Sequence
 
 from muttd.protocol.usm import Engine, Usm
+from muttd.protocol.usm_users import UsmUser
 from muttd.settings import Settings
-from muttd.snmp_users import read_users
 from muttd.state_dir import snmp_engine
 
 
-def open_usm(settings: Settings) -> Usm:
+def open_usm(settings: Settings, users: Sequence[UsmUser]) -> Usm:
     """The User-based Security Model with its users, as an engine that was started once more.
 
-    Before the loop turns: a passphrase becomes a key in some 2 ms.
-
     Raises:
-        ConfigError: The users file is wrong, or the file with our engine ID.
+        ConfigError: The file with our engine ID is wrong.
     """
-    users = read_users(settings.snmp.users_file)
     engine_id, boots = snmp_engine(settings.state_dir)
     return Usm(users, Engine(engine_id, boots, time.monotonic(), secrets.randbits(64)))

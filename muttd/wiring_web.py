@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import trio
 
 from muttd.listeners.http import serve_http
 from muttd.listeners.http_options import HttpLimits, HttpMetrics, HttpOptions
+from muttd.listeners.tls import ServerTls
 from muttd.queue.bulletin import Topic
 from muttd.settings import Settings
 from muttd.state_dir import KeyFile
@@ -21,6 +23,19 @@ from muttd.web.services import Services
 from muttd.wiring import Parts, stream_listeners
 from muttd.workers.status import Parts as StatusParts
 from muttd.workers.status import readiness, status
+
+
+@dataclass(frozen=True, slots=True)
+class WebListener:
+    """Where it is served.
+
+    Attributes:
+        sockets: Bound; without any, nothing is served.
+        tls: What every connection begins with, or None for HTTP in clear text.
+    """
+
+    sockets: Sequence[socket.socket]
+    tls: ServerTls | None
 
 
 def api_keys(settings: Settings, key_files: Sequence[KeyFile]) -> list[ApiKey]:
@@ -42,7 +57,7 @@ def start_web(
     parts: Parts,
     scene: StatusParts,
     keys: Sequence[ApiKey],
-    sockets: Sequence[socket.socket],
+    listener: WebListener,
 ) -> None:
     """Start the page, the API and the live feed."""
     account = parts.accounts["http"]
@@ -71,8 +86,8 @@ def start_web(
         queue_limit=settings.queue.max_events,
         ingest_wait_s=settings.intake.wait_s,
         max_body_octets=settings.http_server.max_body_octets,
-        secure_cookies=False,
         dynamic=parts.dynamic,
+        secure_cookies=listener.tls is not None,
     )
     sessions = Sessions()
     hub = LiveHub(services, sessions)
@@ -89,7 +104,8 @@ def start_web(
         metrics=HttpMetrics.register(parts.registry),
         websockets={LIVE_PATH: hub.serve_viewer},
         error_headers=SERVER_HEADERS,
+        tls=listener.tls,
     )
     app = create_app(services, sessions)
-    if sockets:
-        nursery.start_soon(serve_http, stream_listeners(sockets), app, options)
+    if listener.sockets:
+        nursery.start_soon(serve_http, stream_listeners(listener.sockets), app, options)

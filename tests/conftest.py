@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from running_daemon import RunningDaemon, ScriptedWebhook, scripted_webhook
+from servers.certificates import TlsParty, make_party
 
 StartDaemon = Callable[..., RunningDaemon]
 
@@ -31,3 +32,9 @@ def webhook() -> Iterator[ScriptedWebhook]:
     """A webhook that takes everything until told otherwise."""
     with scripted_webhook() as webhook:
         yield webhook
+
+
+@pytest.fixture(scope="session")
+def tls_party(tmp_path_factory: pytest.TempPathFactory) -> TlsParty:
+    """Certificates of a server, of good senders and of bad ones."""
+    return make_party(tmp_path_factory.mktemp("tls"))

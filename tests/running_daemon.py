@@ -26,7 +26,7 @@ import httpx
 T = TypeVar("T")
 
 START_TIMEOUT_S = 20.0
-# Made once: it reads every CA of this machine, and no test daemon speaks TLS.
+# Made once: it reads every CA of this machine, and hardly a test daemon speaks HTTPS.
 _TLS = ssl.create_default_context()
 _LISTENING = re.compile(r"(\w+): listening on (\S+):(\d+)")
 
@@ -67,6 +67,11 @@ class RunningDaemon:
         self.log: list[str] = []
         self.ports: dict[str, int] = {}
         self._ready = threading.Event()
+        self._trust = _TLS
+        is_secured = environ.get("MUTTD_TLS_CERT") and environ.get("MUTTD_HTTP_TLS") != "off"
+        self.scheme = "https" if is_secured else "http"
+        if is_secured:
+            self._trust = ssl.create_default_context(cafile=environ["MUTTD_TLS_CA"])
         settings = {
             "MUTTD_STATE_DIR": str(state_dir),
             "MUTTD_DAEMON_NAME": "test-daemon",
@@ -137,7 +142,7 @@ class RunningDaemon:
     @property
     def url(self) -> str:
         """Of the page and the API."""
-        return f"http://127.0.0.1:{self.ports['http']}"
+        return f"{self.scheme}://127.0.0.1:{self.ports['http']}"
 
     def client(self, key: str = "admin") -> httpx.Client:
         """An API client with that key."""
@@ -146,7 +151,7 @@ class RunningDaemon:
             headers={"X-API-KEY": self.key(key)},
             timeout=30.0,
             trust_env=False,
-            verify=_TLS,
+            verify=self._trust,
         )
 
     def get(self, path: str, **params: Any) -> Any:

@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 from mutations import SYSLOG, TRAPS, mutations
 from running_daemon import RunningDaemon, a_rule, eventually
+from servers.certificates import TlsParty, client_context
+
+from muttd.accounts import LISTENERS
 
 pytestmark = pytest.mark.acceptance
 
@@ -27,10 +30,10 @@ def send_datagrams(daemon: RunningDaemon, listener: str, corpus: tuple[bytes, ..
             sock.send(octets if n % 2 else corpus[n % len(corpus)])
 
 
-def send_streams(daemon: RunningDaemon) -> None:
+def send_streams(connect: Callable[[], socket.socket]) -> None:
     """Two senders on one port, each with its own framing."""
     for is_counted in (False, True):
-        with socket.create_connection(("::1", daemon.ports["syslog_tcp"])) as sock:
+        with connect() as sock:
             for n in range(PER_LISTENER // 2):
                 text = SYSLOG[n % 5] + b" %d" % n
                 sock.sendall(b"%d %s" % (len(text), text) if is_counted else text + b"\n")
@@ -51,18 +54,29 @@ def is_settled(rows: list[dict[str, Any]]) -> bool:
 
 
 def test_every_message_on_every_listener_is_accounted_for(
-    start_daemon: Callable[..., RunningDaemon],
+    start_daemon: Callable[..., RunningDaemon], tls_party: TlsParty
 ) -> None:
-    daemon = start_daemon()
+    daemon = start_daemon(
+        MUTTD_TLS_CERT=str(tls_party.server.cert),
+        MUTTD_TLS_KEY=str(tls_party.server.key),
+        MUTTD_TLS_CA=str(tls_party.ca.cert),
+        MUTTD_SYSLOG_TLS="[::]:0",
+    )
+    trust = client_context(tls_party.ca)
+
+    def connect(listener: str = "syslog_tcp") -> socket.socket:
+        return socket.create_connection(("::1", daemon.ports[listener]))
+
     daemon.post("/api/v2/rules", a_rule())
     eventually(lambda: daemon.get("/api/v2/status")["rules"]["active"])
     send_datagrams(daemon, "syslog_udp", SYSLOG)
     send_datagrams(daemon, "snmp", TRAPS)
-    send_streams(daemon)
+    send_streams(connect)
+    send_streams(lambda: trust.wrap_socket(connect("syslog_tls"), server_hostname="localhost"))
     send_items(daemon)
     rows = eventually(lambda: daemon.get("/api/v2/status")["listeners"], is_settled)
-    assert {row["name"] for row in rows} == {"syslog_udp", "syslog_tcp", "snmp", "http"}
-    assert sum(row["received"] + row["kernel_dropped"] for row in rows) == 4 * PER_LISTENER
+    assert {row["name"] for row in rows} == set(LISTENERS)
+    assert sum(row["received"] + row["kernel_dropped"] for row in rows) == 5 * PER_LISTENER
     [http] = [row for row in rows if row["name"] == "http"]
     assert http["refused_by_reason"] == {"invalid": PER_LISTENER // 2}
     daemon.wait_idle()
@@ -80,7 +94,7 @@ def test_every_series_is_there_at_zero_from_the_start(
     daemon = start_daemon()
     with daemon.client() as client:
         text = client.get("/metrics").text
-    for listener in ("syslog_udp", "syslog_tcp", "snmp", "http"):
+    for listener in LISTENERS:
         for name in ("received", "queued", "dropped", "kernel_dropped", "malformed"):
             assert f'muttd_intake_{name}_total{{listener="{listener}"}} 0.0' in text
     for name in ("delivered", "retried", "dead"):

@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "workers": NOUNS | {"queue", "store", "rules", "protocol", "accounts", "backoff", "dynamic"},
     "web": NOUNS | {"queue", "store", "rules", "accounts", "dynamic"},
     "commands": NOUNS
-    | {"protocol", "rules", "settings", "settings_text", "settings_values", "snmp_users", "logs"},
+    | {"protocol", "rules", "settings", "settings_text", "settings_values", "logs"},
     "errors": set(),
     "event": {"errors"},
     "decision": {"errors", "event"},
@@ -50,6 +50,7 @@ MAY_IMPORT = {
     "notify": set(),
     "state_dir": {"errors"},
     "snmp_users": {"errors", "protocol"},
+    "tls_files": {"errors"},
     "migrations": {"errors"},
     "sqlite_file": {"errors", "migrations"},
     "logs": {"errors", "event", "settings_values"},
@@ -69,10 +70,20 @@ MAY_IMPORT = {
     "__main__": {"cli"},
 }
 # They put the parts together, and nothing else does.
-WIRING = {"daemon", "wiring", "wiring_backends", "wiring_snmp", "wiring_web"}
-# The commands that need the parts together: one starts the daemon, one asks where its store is.
+WIRING = {
+    "daemon",
+    "wiring",
+    "wiring_backends",
+    "wiring_intake",
+    "wiring_reload",
+    "wiring_snmp",
+    "wiring_tls",
+    "wiring_web",
+}
+# The commands that need the parts together: one starts the daemon or checks the files that it would
+# read, one asks where its store is.
 MAY_IMPORT_WIRING = {
-    "commands.run": {"daemon"},
+    "commands.run": {"daemon", "wiring_reload"},
     "commands.migrate": {"wiring_backends", "store.postgres"},
 }
 
@@ -85,7 +96,10 @@ TESTED_BY = {
     "daemon": _WHOLE,
     "wiring": _WHOLE,
     "wiring_backends": _WHOLE,
+    "wiring_intake": _WHOLE,
+    "wiring_reload": _WHOLE,
     "wiring_snmp": _WHOLE,
+    "wiring_tls": _WHOLE,
     "wiring_web": _WHOLE,
     "notify": _WHOLE,
     "state_dir": _WHOLE,

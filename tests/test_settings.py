@@ -57,6 +57,12 @@ def test_every_setting_can_be_set_by_its_name() -> None:
             "MUTTD_ADMIN_API_KEY": "adm",
             "MUTTD_SYSLOG_UDP": "off",
             "MUTTD_SYSLOG_TCP": "10.0.0.1:601, [::1]:602",
+            "MUTTD_SYSLOG_TLS": "10.0.0.1:6515",
+            "MUTTD_SYSLOG_TLS_CERT": "/etc/mutt/syslog.pem",
+            "MUTTD_SYSLOG_TLS_KEY": "/etc/mutt/syslog.key",
+            "MUTTD_SYSLOG_TLS_CA": "/etc/mutt/devices.pem",
+            "MUTTD_SYSLOG_TLS_CLIENT_CERT": "required",
+            "MUTTD_SYSLOG_TLS_PEERS": "*.example, SHA-1:" + ":".join(["0a"] * 20),
             "MUTTD_SYSLOG_MAX_MESSAGE_OCTETS": "2048",
             "MUTTD_SYSLOG_IDLE_TIMEOUT_S": "60",
             "MUTTD_SYSLOG_MAX_CONNECTIONS": "10",
@@ -67,6 +73,9 @@ def test_every_setting_can_be_set_by_its_name() -> None:
             "MUTTD_SNMP_USERS_FILE": "/etc/mutt/snmp-users.conf",
             "MUTTD_REUSE_PORT": "true",
             "MUTTD_LOG_FILE": "/var/log/mutt/muttd.log",
+            "MUTTD_HTTP_TLS": "on",
+            "MUTTD_HTTP_TLS_CERT": "/etc/mutt/http.pem",
+            "MUTTD_HTTP_TLS_KEY": "/etc/mutt/http.key",
             "MUTTD_HTTP_MAX_BODY_OCTETS": "4096",
             "MUTTD_HTTP_MAX_CONNECTIONS": "20",
             "MUTTD_HTTP_REQUEST_TIMEOUT_S": "3",
@@ -103,6 +112,8 @@ def test_every_setting_can_be_set_by_its_name() -> None:
             "MUTTD_TLS_CA": "/etc/mutt/ca.pem",
             "MUTTD_TLS_CERT": "/etc/mutt/cert.pem",
             "MUTTD_TLS_KEY": "/etc/mutt/key.pem",
+            "MUTTD_TLS_MIN_VERSION": "1.3",
+            "MUTTD_TLS_HANDSHAKE_S": "3",
             "MUTTD_SPOOL_MAX_BYTES": "2000000",
             "MUTTD_EVENT_RETENTION_MONTHS": "6",
             "MUTTD_CONFIG_AUDIT_DAYS": "90",
@@ -133,6 +144,10 @@ def test_every_setting_can_be_set_by_its_name() -> None:
     assert settings.database.url == DatabaseUrl("postgresql://muttd@p1,p2/mutt?sslmode=verify-full")
     assert (settings.database.pool_size, settings.database.auto_migrate) == (4, False)
     assert settings.tls.ca == Path("/etc/mutt/ca.pem")
+    assert (settings.tls.min_version, settings.tls.handshake_s) == ("1.3", 3.0)
+    assert settings.syslog_tls == (Address("10.0.0.1", 6515),)
+    assert settings.syslog.tls_peers == ("*.example", "sha-1:" + ":".join(["0A"] * 20))
+    assert settings.is_https
     assert settings.spool.max_octets == 2_000_000
     assert settings.retention.archive_dir == Path("/srv/archive")
 
@@ -156,10 +171,53 @@ def test_neither_backend_needs_the_other() -> None:
     assert load({"MUTTD_DATABASE_URL": "postgresql://h/d"}).redis.url is None
 
 
-@pytest.mark.parametrize("name", ["MUTTD_TLS_CERT", "MUTTD_TLS_KEY"])
-def test_a_certificate_and_its_key_go_together(name: str) -> None:
-    [mistake] = mistakes_of({name: "/etc/mutt/file.pem"})
-    assert mistake == "MUTTD_TLS_CERT: goes with MUTTD_TLS_KEY; set both or neither"
+@pytest.mark.parametrize("prefix", ["MUTTD_TLS", "MUTTD_SYSLOG_TLS", "MUTTD_HTTP_TLS"])
+@pytest.mark.parametrize("name", ["CERT", "KEY"])
+def test_a_certificate_and_its_key_go_together(prefix: str, name: str) -> None:
+    [mistake] = mistakes_of({f"{prefix}_{name}": "/etc/mutt/file.pem"})
+    assert mistake == f"{prefix}_CERT: goes with {prefix}_KEY; set both or neither"
+
+
+CERT = {"MUTTD_TLS_CERT": "/etc/mutt/cert.pem", "MUTTD_TLS_KEY": "/etc/mutt/key.pem"}
+
+
+def test_a_certificate_turns_tls_on_for_syslog_and_http() -> None:
+    assert load({}).syslog_tls == ()
+    assert not load({}).is_https
+    assert load(CERT).syslog_tls == (Address("::", 6514),)
+    assert load(CERT).is_https
+    off = load({**CERT, "MUTTD_SYSLOG_TLS": "off", "MUTTD_HTTP_TLS": "off"})
+    assert off.syslog_tls == ()
+    assert not off.is_https
+
+
+@pytest.mark.parametrize(
+    ("environ", "mistake"),
+    [
+        (
+            {"MUTTD_SYSLOG_TLS": ":6514"},
+            "MUTTD_SYSLOG_TLS: needs a certificate: set MUTTD_TLS_CERT, MUTTD_TLS_KEY",
+        ),
+        (
+            {"MUTTD_HTTP_TLS": "on"},
+            "MUTTD_HTTP_TLS: needs a certificate: set MUTTD_TLS_CERT, MUTTD_TLS_KEY",
+        ),
+        (
+            {**CERT, "MUTTD_SYSLOG_TLS_CLIENT_CERT": "optional"},
+            "MUTTD_SYSLOG_TLS_CLIENT_CERT: needs MUTTD_SYSLOG_TLS_CA or MUTTD_TLS_CA",
+        ),
+        (
+            {**CERT, "MUTTD_SYSLOG_TLS_PEERS": "*.example"},
+            "MUTTD_SYSLOG_TLS_PEERS: needs MUTTD_SYSLOG_TLS_CLIENT_CERT=required",
+        ),
+    ],
+)
+def test_tls_that_cannot_be_is_refused(environ: dict[str, str], mistake: str) -> None:
+    assert mistakes_of(environ) == (mistake,)
+
+
+def test_syslog_over_tls_that_is_off_needs_no_certificate() -> None:
+    assert load({"MUTTD_SYSLOG_TLS": "off"}).syslog_tls == ()
 
 
 def test_every_mistake_is_reported_at_once_with_the_name_meant() -> None:

@@ -24,6 +24,7 @@ from muttd.settings_values import (
     parse_redis_url,
     parse_secret,
     parse_secrets,
+    parse_tls_peers,
     parse_url,
     parse_zone,
 )
@@ -206,6 +207,29 @@ def test_a_key_prefix_cannot_move_the_hash_tag() -> None:
     for text in ("", "a{b", "two words", "x" * 65):
         with pytest.raises(ValueError, match="letters, digits"):
             parse_key_prefix(text)
+
+
+def test_tls_peers_are_names_addresses_and_fingerprints() -> None:
+    print_ = "sha-256:" + ":".join(["ab"] * 32)
+    assert parse_tls_peers(f"Relay-1., *.Example.com,2001:DB8:0::1, *, {print_}") == (
+        "relay-1",
+        "*.example.com",
+        "2001:db8::1",
+        "*",
+        "sha-256:" + ":".join(["AB"] * 32),
+    )
+
+
+@pytest.mark.parametrize("text", ["", "a b", "a.*.example", "*a.example", "sha-512:AB", "h,,g"])
+def test_what_is_no_tls_peer_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a host name"):
+        parse_tls_peers(text)
+
+
+@pytest.mark.parametrize(("name", "octets"), [("sha-1", 20), ("SHA-256", 32)])
+def test_a_fingerprint_is_as_long_as_its_hash(name: str, octets: int) -> None:
+    with pytest.raises(ValueError, match=f"{name.lower()} fingerprint has {octets} octets"):
+        parse_tls_peers(f"{name}:AB:CD")
 
 
 def test_yes_and_no_are_true_and_false() -> None:

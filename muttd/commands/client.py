@@ -10,6 +10,7 @@ The key is never an argument: every user of the machine can read those.
 from __future__ import annotations
 
 import argparse
+import ssl
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,7 +18,14 @@ from typing import Any
 
 import httpx
 
-from muttd.commands.outcome import EX_DATAERR, EX_NOPERM, EX_UNAVAILABLE, EX_USAGE, CommandFailed
+from muttd.commands.outcome import (
+    EX_DATAERR,
+    EX_NOINPUT,
+    EX_NOPERM,
+    EX_UNAVAILABLE,
+    EX_USAGE,
+    CommandFailed,
+)
 from muttd.settings import load
 from muttd.settings_values import Secret, parse_secret, parse_url
 
@@ -30,8 +38,15 @@ PAGE_ITEMS = 200
 
 
 def add_client_options(parser: argparse.ArgumentParser) -> None:
-    """--url, --key-file and --state-dir."""
+    """--url, --ca, --key-file and --state-dir."""
     parser.add_argument("--url", default=DEFAULT_URL, help=f"of the daemon (default {DEFAULT_URL})")
+    parser.add_argument(
+        "--ca",
+        metavar="FILE",
+        type=Path,
+        help="CA certificates that an https daemon's is verified by (default MUTTD_TLS_CA, else "
+        "those of this machine)",
+    )
     parser.add_argument("--key-file", metavar="FILE", help='holds the API key; "-" is stdin')
     parser.add_argument(
         "--state-dir",
@@ -47,6 +62,33 @@ def base_url(url: str) -> str:
         return parse_url(url).rstrip("/")
     except ValueError as exc:
         raise CommandFailed(f"--url: {exc}", EX_USAGE) from exc
+
+
+def find_trust(args: argparse.Namespace, environ: Mapping[str, str]) -> ssl.SSLContext | None:
+    """What an https daemon's certificate is verified by; None for http.
+
+    Raises:
+        CommandFailed: The CA file cannot be used.
+    """
+    if not args.url.lower().startswith("https:"):
+        return None
+    path = args.ca or load(environ, forgive_unknown=True).tls.ca
+    try:
+        return ssl.create_default_context(cafile=path)
+    except ssl.SSLError as exc:
+        raise CommandFailed(f"no CA certificates in {path}", EX_NOINPUT) from exc
+    except OSError as exc:
+        raise CommandFailed(f"cannot read {path}: {exc.strerror}", EX_NOINPUT) from exc
+
+
+def open_client(args: argparse.Namespace, environ: Mapping[str, str]) -> Client:
+    """A client of the daemon that the command line names.
+
+    Raises:
+        CommandFailed: There is no key that may be read, or an option is wrong.
+    """
+    url, trust = base_url(args.url), find_trust(args, environ)
+    return Client(url, find_key(args, environ), trust=trust)
 
 
 def find_key(args: argparse.Namespace, environ: Mapping[str, str]) -> Secret:
@@ -94,11 +136,17 @@ class Client:
     Args:
         url: As base_url() returned it.
         key: Sent with every request.
+        trust: As find_trust() returned it; else the CAs of this machine.
         transport: Stands in for the network.
     """
 
     def __init__(
-        self, url: str, key: Secret, *, transport: httpx.BaseTransport | None = None
+        self,
+        url: str,
+        key: Secret,
+        *,
+        trust: ssl.SSLContext | None = None,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._url = url
         # The daemon is a neighbour: no proxy from the environment stands between.
@@ -106,6 +154,7 @@ class Client:
             headers={"X-API-KEY": key.reveal(), "Accept": "application/json"},
             timeout=TIMEOUT_S,
             trust_env=False,
+            verify=_verification(url, trust),
             transport=transport,
         )
 
@@ -133,9 +182,7 @@ class Client:
         except httpx.TimeoutException as exc:
             raise CommandFailed(f"{self._url} does not answer", EX_UNAVAILABLE) from exc
         except httpx.HTTPError as exc:
-            raise CommandFailed(
-                f"cannot reach {self._url}: {exc}; is muttd running there?", EX_UNAVAILABLE
-            ) from exc
+            raise unreachable(self._url, exc, exc) from exc
         return answer_of(response, self._url)
 
     def pages(self, path: str, items: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -146,6 +193,27 @@ class Client:
             yield from answer[items]
             pages = answer["pagination"]["pages"]
             page += 1
+
+
+def _verification(url: str, trust: ssl.SSLContext | None) -> ssl.SSLContext | bool:
+    if url.lower().startswith("https:"):
+        return trust or ssl.create_default_context()
+    # Nothing to verify, and to read every CA of the machine takes 20 ms.
+    return False
+
+
+def unreachable(url: str, exc: BaseException, why: object) -> CommandFailed:
+    """Why nobody answers there, and what may cure it."""
+    cause: BaseException | None = exc
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return CommandFailed(
+            f"the certificate of {url} is not to be trusted: {cause.verify_message}; --ca names "
+            "the CA that signed it",
+            EX_UNAVAILABLE,
+        )
+    return CommandFailed(f"cannot reach {url}: {why}; is muttd running there?", EX_UNAVAILABLE)
 
 
 def answer_of(response: httpx.Response, url: str) -> dict[str, Any]:

@@ -10,7 +10,9 @@ store, so that a restart of the daemon leaves no hole.
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -18,8 +20,8 @@ from urllib.parse import SplitResult, urlsplit
 import trio
 import trio_websocket
 
-from muttd.commands.client import PAGE_ITEMS, Client
-from muttd.commands.outcome import EX_DATAERR, EX_NOPERM, EX_UNAVAILABLE, CommandFailed
+from muttd.commands.client import PAGE_ITEMS, Client, unreachable
+from muttd.commands.outcome import EX_DATAERR, EX_NOPERM, CommandFailed
 from muttd.settings_values import Secret
 
 LIVE_PATH = "/api/v2/live"
@@ -37,6 +39,7 @@ MAX_FRAME_OCTETS = 16 * 1024 * 1024
 
 _LOST = (
     OSError,
+    trio.BrokenResourceError,
     trio.TooSlowError,
     trio_websocket.ConnectionClosed,
     trio_websocket.HandshakeError,
@@ -79,22 +82,36 @@ class Held:
         return late
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A daemon and how to be let in.
+
+    Attributes:
+        url: As base_url() returned it.
+        key: A viewer's, or better.
+        trust: As find_trust() returned it.
+    """
+
+    url: str
+    key: Secret
+    trust: ssl.SSLContext | None = None
+
+
 class Tail:
     """Follows one daemon.
 
     Args:
-        url: As base_url() returned it.
-        key: A viewer's, or better.
+        server: Where, and how to be let in.
         wanted: The filter, in the words of the API.
         show: Called with each event.
         remark: Called with what the person should know besides.
     """
 
     def __init__(
-        self, url: str, key: Secret, wanted: Mapping[str, Any], *, show: Show, remark: Remark
+        self, server: Server, wanted: Mapping[str, Any], *, show: Show, remark: Remark
     ) -> None:
-        self._url = url
-        self._key = key
+        self._server = server
+        self._url = server.url
         self._wanted = wanted
         self._show_one = show
         self._remark = remark
@@ -128,7 +145,7 @@ class Tail:
     async def _follow_once(self) -> None:
         url = urlsplit(self._url)
         with trio.fail_after(CONNECT_S):
-            stream = await _open_stream(url)
+            stream = await _open_stream(url, self._server.trust)
         # Closed here: trio-websocket leaves it open when the server is the first to close.
         async with stream:
             try:
@@ -139,7 +156,7 @@ class Tail:
                             stream,
                             url.netloc,
                             url.path + LIVE_PATH,
-                            extra_headers=[(b"X-API-KEY", self._key.reveal().encode())],
+                            extra_headers=[(b"X-API-KEY", self._server.key.reveal().encode())],
                             max_message_size=MAX_FRAME_OCTETS,
                         )
                     await self._show_frames(socket)
@@ -151,9 +168,7 @@ class Tail:
         if status in (401, 403):
             raise CommandFailed(f"{self._url} refuses this API key", EX_NOPERM) from exc
         if not self._greeted:
-            raise CommandFailed(
-                f"cannot reach {self._url}: {_why(exc)}; is muttd running there?", EX_UNAVAILABLE
-            ) from exc
+            raise unreachable(self._url, exc, _why(exc)) from exc
 
     async def _show_frames(self, socket: trio_websocket.WebSocketConnection) -> None:
         await socket.send_message(json.dumps({"type": "filter", "filter": self._wanted}))
@@ -218,7 +233,7 @@ class Tail:
         params = {name: _as_parameter(value) for name, value in self._wanted.items()}
         params |= {"after": event_id, "limit": PAGE_ITEMS}
         events: list[dict[str, Any]] = []
-        with Client(self._url, self._key) as client:
+        with Client(self._url, self._server.key, trust=self._server.trust) as client:
             for _ in range(MAX_GAP_PAGES):
                 answer = client.call("GET", "/api/v2/events", params=params)
                 events += answer["events"]
@@ -228,10 +243,20 @@ class Tail:
         return events, max(len(events), answer["pagination"]["total"])
 
 
-async def _open_stream(url: SplitResult) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
+async def _open_stream(
+    url: SplitResult, trust: ssl.SSLContext | None
+) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
     host = url.hostname or ""
     if url.scheme == "https":
-        return await trio.open_ssl_over_tcp_stream(host, url.port or 443)
+        stream = await trio.open_ssl_over_tcp_stream(
+            host, url.port or 443, ssl_context=trust, https_compatible=True
+        )
+        try:
+            await stream.do_handshake()
+        except BaseException:
+            await trio.aclose_forcefully(stream)
+            raise
+        return stream
     return await trio.open_tcp_stream(host, url.port or 80)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from muttd.commands.client import Client, add_client_options, base_url, find_key
+from muttd.commands.client import Client, add_client_options, open_client
 from muttd.commands.outcome import EX_DATAERR, EX_NOINPUT, EX_OK, EX_USAGE, CommandFailed
 from muttd.commands.terminal import table
 from muttd.errors import InvalidInput
@@ -58,14 +58,10 @@ def _all_rules(client: Client, **params: str) -> list[dict[str, Any]]:
     return list(client.pages("/api/v2/rules", "rules", params))
 
 
-def _client(args: argparse.Namespace, environ: Mapping[str, str]) -> Client:
-    return Client(base_url(args.url), find_key(args, environ))
-
-
 def list_rules(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Show the rules."""
     params = {"q": args.q, "team": args.team, "is_active": "true" if args.active else None}
-    with _client(args, environ) as client:
+    with open_client(args, environ) as client:
         rules = _all_rules(client, **{name: value for name, value in params.items() if value})
     if args.json:
         sys.stdout.write(json.dumps(rules, indent=2) + "\n")
@@ -104,7 +100,7 @@ def _row(rule: Mapping[str, Any]) -> tuple[object, ...]:
 
 def export_rules(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Write every rule."""
-    with _client(args, environ) as client:
+    with open_client(args, environ) as client:
         drafts = [_draft_of(rule) for rule in _all_rules(client)]
     sys.stdout.write(rules_to_json(drafts) if args.format == "json" else rules_to_yaml(drafts))
     return EX_OK
@@ -131,7 +127,7 @@ def import_rules(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
             sys.stderr.write(f"muttd: {field}: {' '.join(what.split())}\n")
         return EX_DATAERR
     done = {"created": 0, "updated": 0, "unchanged": 0, "refused": 0}
-    with _client(args, environ) as client:
+    with open_client(args, environ) as client:
         present = _by_name(_all_rules(client))
         for draft in wanted:
             try:

@@ -10,7 +10,6 @@ from muttd import logs
 from muttd.commands.outcome import EX_OK
 from muttd.settings import load
 from muttd.settings_text import render_config, render_env_file
-from muttd.snmp_users import read_users
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -44,7 +43,12 @@ def run_daemon(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def check_config(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Say that the settings are right, or everything that is not."""
-    read_users(load(environ).snmp.users_file)
+    settings = load(environ)
+    # No other command has to wait for what reads these files to be imported.
+    from muttd.wiring_reload import read_files
+
+    for warning in read_files(settings, forgive_expired=True).warnings:
+        sys.stderr.write(f"{warning}\n")
     sys.stdout.write("The settings are right.\n")
     return EX_OK
 

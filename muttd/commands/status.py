@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from muttd.commands.client import Client, add_client_options, base_url, find_key
+from muttd.commands.client import add_client_options, open_client
 from muttd.commands.outcome import EX_OK
 from muttd.commands.terminal import Palette, age, table
 from muttd.logs import printable
@@ -54,7 +54,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def show_status(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Ask and show."""
-    with Client(base_url(args.url), find_key(args, environ)) as client:
+    with open_client(args, environ) as client:
         status = client.call("GET", "/api/v2/status")
     if args.json:
         sys.stdout.write(json.dumps(status, indent=2) + "\n")

@@ -14,8 +14,8 @@ from typing import Any
 
 import trio
 
-from muttd.commands.client import add_client_options, base_url, find_key
-from muttd.commands.live_tail import Tail
+from muttd.commands.client import add_client_options, base_url, find_key, find_trust
+from muttd.commands.live_tail import Server, Tail
 from muttd.commands.outcome import EX_OK
 from muttd.commands.severity import severity_number
 from muttd.commands.terminal import Palette, event_line
@@ -73,7 +73,8 @@ def follow_events(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         sys.stderr.write(f"muttd: {printable(text)}\n")
 
     wanted = {name: getattr(args, name) for name in _FILTER if getattr(args, name) is not None}
-    tail = Tail(base_url(args.url), find_key(args, environ), wanted, show=show, remark=remark)
+    server = Server(base_url(args.url), find_key(args, environ), find_trust(args, environ))
+    tail = Tail(server, wanted, show=show, remark=remark)
     with suppress(_Enough):
         trio.run(tail.follow)
     return EX_OK

@@ -1,6 +1,6 @@
 """The HTTP listener: TCP connections to one ASGI application and its websockets.
 
-    listeners --accept--> too many? 503 : HttpConnection --> app | websocket
+    listeners --accept--> too many? 503 : [handshake] --> HttpConnection --> app | websocket
 
 One task per connection; a connection ends alone. Cancelling serve_http closes them all at once:
 nothing here waits for a peer.
@@ -9,6 +9,8 @@ nothing here waits for a peer.
 from __future__ import annotations
 
 import ipaddress
+import socket
+import ssl
 from collections import Counter
 from collections.abc import Sequence
 
@@ -17,9 +19,13 @@ import trio
 from muttd.listeners.http_answer import error_answer
 from muttd.listeners.http_connection import HttpConnection
 from muttd.listeners.http_options import ASGIApp, Endpoint, HttpOptions, Refusal
+from muttd.listeners.tls import Failure, failure_of
 
 # How many of the connections beyond the limit are told so at a time; others are just closed.
 MAX_TOLD = 64
+
+# The content type of the record that every TLS connection begins with (RFC 8446, 5.1).
+_HANDSHAKE = b"\x16"
 
 # How long a refused connection may take to hear it.
 TELL_S = 1.0
@@ -63,10 +69,12 @@ class _Server:
         self._by_peer[peer] += 1
         self._options.metrics.connections.set(self._connection_count)
         try:
-            connection = HttpConnection(
-                stream, self._app, self._options, client=client, server=server
-            )
-            await connection.serve()
+            secured = await self._secured(stream)
+            if secured is not None:
+                connection = HttpConnection(
+                    secured, self._app, self._options, client=client, server=server
+                )
+                await connection.serve()
         finally:
             self._connection_count -= 1
             self._by_peer[peer] -= 1
@@ -74,15 +82,46 @@ class _Server:
                 del self._by_peer[peer]
             self._options.metrics.connections.set(self._connection_count)
 
+    async def _secured(self, stream: trio.abc.Stream) -> trio.abc.Stream | None:
+        """The stream to speak HTTP on; None when it comes to nothing, and is closed."""
+        tls = self._options.tls
+        if tls is None:
+            return stream
+        # Browsers close without close_notify; a request says itself where it ends.
+        secured = trio.SSLStream(stream, tls.context, server_side=True, https_compatible=True)
+        failure = Failure.TIMEOUT
+        with trio.move_on_after(tls.handshake_s):
+            try:
+                if isinstance(stream, trio.SocketStream) and await _is_plain(stream):
+                    tls.failures[Failure.NOT_TLS] += 1
+                    await self._turn_away(stream, Refusal.NOT_TLS)
+                    return None
+                await secured.do_handshake()
+            except (trio.BrokenResourceError, OSError) as exc:
+                cause = exc.__cause__
+                failure = failure_of(cause) if isinstance(cause, ssl.SSLError) else Failure.GONE
+            else:
+                return secured
+        tls.failures[failure] += 1
+        await trio.aclose_forcefully(stream)
+        return None
+
     async def _turn_away(self, stream: trio.abc.Stream, refusal: Refusal) -> None:
         self._options.metrics.refused[refusal].inc()
         self._told_count += 1
         try:
-            if self._told_count <= MAX_TOLD:
+            is_audible = self._options.tls is None or refusal is Refusal.NOT_TLS
+            if is_audible and self._told_count <= MAX_TOLD:
                 await _tell(stream, error_answer(refusal, self._options))
         finally:
             self._told_count -= 1
             await trio.aclose_forcefully(stream)
+
+
+async def _is_plain(stream: trio.SocketStream) -> bool:
+    """Whether the peer begins with anything but a handshake record (RFC 8446, 5.1)."""
+    first = await stream.socket.recv(1, socket.MSG_PEEK)
+    return first not in (b"", _HANDSHAKE)
 
 
 async def _tell(stream: trio.abc.Stream, answer: bytes) -> None:

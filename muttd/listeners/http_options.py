@@ -14,6 +14,8 @@ from typing import Any
 import trio
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from muttd.listeners.tls import ServerTls
+
 # Any: ASGI messages and scopes are open dictionaries by its standard (ASGI 3.0, HTTP & WebSocket).
 Scope = dict[str, Any]
 Message = MutableMapping[str, Any]
@@ -94,6 +96,13 @@ class Refusal(enum.Enum):
         "too_many_connections",
         "this address has as many connections as one may have",
         "RFC 9110, 15.6.4",
+    )
+    NOT_TLS = (
+        "not_tls",
+        400,
+        "https_only",
+        "this port speaks HTTPS; use an https:// URL",
+        "RFC 9110, 4.2.2",
     )
     FAILED = ("failed", 500, "internal_error", "the request failed here", "RFC 9110, 15.6.1")
 
@@ -182,11 +191,16 @@ class HttpOptions:
     Attributes:
         websockets: Path -> who serves a websocket there.
         error_headers: Fields of every answer that the transport makes itself.
-        scheme: http, or https when the streams are TLS.
+        tls: What every connection begins with, when HTTP is served over TLS.
     """
 
     limits: HttpLimits
     metrics: HttpMetrics
     websockets: Mapping[str, WebsocketHandler] = field(default_factory=dict)
     error_headers: tuple[tuple[bytes, bytes], ...] = ()
-    scheme: str = "http"
+    tls: ServerTls | None = None
+
+    @property
+    def scheme(self) -> str:
+        """Of every URL here."""
+        return "http" if self.tls is None else "https"

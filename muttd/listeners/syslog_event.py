@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, tzinfo
+from typing import Any
 
 from muttd.event import Event, EventIds, Transport
 from muttd.protocol.syslog import parse_syslog
+
+_NOTHING: Mapping[str, Any] = {}
 
 
 class SyslogEvents:
@@ -23,9 +27,20 @@ class SyslogEvents:
         self._max_message_octets = max_message_octets
 
     def event(
-        self, octets: bytes, source_ip: str, transport: Transport, received_at: datetime
+        self,
+        octets: bytes,
+        source_ip: str,
+        transport: Transport,
+        received_at: datetime,
+        attributes: Mapping[str, Any] = _NOTHING,
     ) -> Event:
-        """The event of one message. Never raises: an ugly message is an event marked malformed."""
+        """The event of one message. Never raises: an ugly message is an event marked malformed.
+
+        Args:
+            octets: The message, unframed.
+            source_ip, transport, received_at: As in the event.
+            attributes: What is known of its sender besides.
+        """
         too_long = None
         if len(octets) > self._max_message_octets:
             octets = octets[: self._max_message_octets]
@@ -46,5 +61,6 @@ class SyslogEvents:
             procid=message.procid,
             msgid=message.msgid,
             structured_data=message.structured_data,
+            attributes=dict(attributes) if attributes else {},
             malformed=message.malformed or too_long,
         )

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import trio
@@ -23,7 +25,6 @@ from muttd.listeners.udp import plain_address
 from muttd.protocol.framing import Framer
 from muttd.sink import Sink
 
-LISTENER = "syslog_tcp"
 _READ_OCTETS = 65_536
 # For the last words of a peer that left, when the intake buffer has no room at once.
 _LAST_WORDS_S = 1.0
@@ -48,8 +49,25 @@ class TcpLimits:
     max_connections_per_peer: int
 
 
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end of a connection.
+
+    Attributes:
+        source_ip: Its address.
+        attributes: What is known of it besides, for its events.
+    """
+
+    source_ip: str
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
 class SyslogTcp:
     """The listener behind one or more TCP sockets.
+
+    Attributes:
+        listener: Its name in the books.
+        transport: How its events came.
 
     Args:
         events: Makes events of messages.
@@ -58,12 +76,15 @@ class SyslogTcp:
         limits: What peers may do.
     """
 
+    listener = "syslog_tcp"
+    transport = Transport.SYSLOG_TCP
+
     def __init__(
         self, events: SyslogEvents, sink: Sink, accounts: Accounts, limits: TcpLimits
     ) -> None:
         self._events = events
         self._sink = sink
-        self._account = accounts[LISTENER]
+        self._account = accounts[self.listener]
         self._limits = limits
         self._by_peer: Counter[str] = Counter()
 
@@ -86,11 +107,11 @@ class SyslogTcp:
         account.connections += 1
         self._by_peer[source_ip] += 1
         try:
-            await self._converse(stream, source_ip)
+            await self._serve_peer(stream, Peer(source_ip))
         except MalformedFrame as exc:
             account.received += 1
             account.refused[exc.reason] += 1
-            _log.info("syslog_tcp: connection of %s closed: %s", source_ip, exc)
+            self._log_closed(source_ip, exc)
         except trio.BrokenResourceError:
             # A reset. What came before it is queued.
             pass
@@ -101,26 +122,32 @@ class SyslogTcp:
                 del self._by_peer[source_ip]
             await trio.aclose_forcefully(stream)
 
-    async def _converse(self, stream: trio.SocketStream, source_ip: str) -> None:
+    async def _serve_peer(self, stream: trio.SocketStream, peer: Peer) -> None:
+        await self._converse(stream, peer)
+
+    def _log_closed(self, source_ip: str, why: object) -> None:
+        _log.info("%s: connection of %s closed: %s", self.listener, source_ip, why)
+
+    async def _converse(self, stream: trio.abc.ReceiveStream, peer: Peer) -> None:
         framer = Framer(max_frame_octets=self._limits.max_frame_octets)
         try:
-            await self._receive(stream, framer, source_ip)
+            await self._receive(stream, framer, peer)
         except (trio.BrokenResourceError, trio.Cancelled):
             # Reset, or we stop. What came of its last message is as good as a message cut short.
             with trio.move_on_after(_LAST_WORDS_S, shield=True):
-                await self._hand_over_last(framer, source_ip)
+                await self._hand_over_last(framer, peer)
             raise
 
-    async def _receive(self, stream: trio.SocketStream, framer: Framer, source_ip: str) -> None:
+    async def _receive(self, stream: trio.abc.ReceiveStream, framer: Framer, peer: Peer) -> None:
         while True:
             with trio.move_on_after(self._limits.idle_timeout_s) as idle:
-                octets = await stream.receive_some(_READ_OCTETS)
+                octets = bytes(await stream.receive_some(_READ_OCTETS))
             if idle.cancelled_caught:
                 self._account.idle_connections += 1
-                _log.info("syslog_tcp: connection of %s closed: idle", source_ip)
+                self._log_closed(peer.source_ip, "idle")
                 octets = b""
             if not octets:
-                await self._hand_over_last(framer, source_ip)
+                await self._hand_over_last(framer, peer)
                 return
             framer.feed(octets)
             frames: list[bytes] = []
@@ -129,34 +156,34 @@ class SyslogTcp:
                     frames.append(frame)  # noqa: PERF402 -- what came before an error must stay
             except MalformedFrame as exc:
                 # The stream broke behind these: what was whole is kept, and so is what broke it.
-                await self._hand_over(frames, source_ip)
+                await self._hand_over(frames, peer)
                 broken = framer.finish()
                 if broken is None:
                     raise
-                await self._hand_over([broken], source_ip, malformed=exc.what)
-                _log.info("syslog_tcp: connection of %s closed: %s", source_ip, exc)
+                await self._hand_over([broken], peer, malformed=exc.what)
+                self._log_closed(peer.source_ip, exc)
                 return
-            await self._hand_over(frames, source_ip)
+            await self._hand_over(frames, peer)
 
-    async def _hand_over_last(self, framer: Framer, source_ip: str) -> None:
+    async def _hand_over_last(self, framer: Framer, peer: Peer) -> None:
         last = framer.finish()
         if last is not None:
-            await self._hand_over([last], source_ip)
+            await self._hand_over([last], peer)
 
     async def _hand_over(
-        self, frames: list[bytes], source_ip: str, *, malformed: str | None = None
+        self, frames: list[bytes], peer: Peer, *, malformed: str | None = None
     ) -> None:
         if not frames:
             return
         received_at = utc_now()
+        make, source_ip, attributes = self._events.event, peer.source_ip, peer.attributes
         events = [
-            self._events.event(frame, source_ip, Transport.SYSLOG_TCP, received_at)
-            for frame in frames
+            make(frame, source_ip, self.transport, received_at, attributes) for frame in frames
         ]
         if malformed is not None:
             events = [msgspec.structs.replace(each, malformed=malformed) for each in events]
         self._account.received += len(events)
         self._account.malformed += sum(each.malformed is not None for each in events)
         queued = trio.Event()
-        await self._sink.put(LISTENER, events, queued.set)
+        await self._sink.put(self.listener, events, queued.set)
         await queued.wait()

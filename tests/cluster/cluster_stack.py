@@ -127,6 +127,9 @@ def running_stack(directory: Path) -> Iterator[Stack]:
                 "MUTTD_TLS_CA": str(certificates.ca),
                 "MUTTD_TLS_CERT": str(certificates.client.cert),
                 "MUTTD_TLS_KEY": str(key),
+                # Towards Redis and PostgreSQL only: two daemons are on this machine.
+                "MUTTD_SYSLOG_TLS": "off",
+                "MUTTD_HTTP_TLS": "off",
             },
         )
 

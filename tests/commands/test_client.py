@@ -10,6 +10,8 @@ import pytest
 from fake_api import KEY, FakeApi
 
 from muttd.cli import main
+from muttd.commands.client import Client
+from muttd.settings_values import Secret
 
 
 def test_the_key_is_found_in_the_state_directory(
@@ -106,3 +108,24 @@ def test_a_proxy_of_the_environment_is_not_asked(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
     assert main(["rules", "list", "--url", api.url, "--key-file", key_file], {}) == 0
+
+
+def test_a_ca_file_that_is_none_exits_66(
+    key_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = ["status", "--url", "https://127.0.0.1:1", "--key-file", key_file]
+    gone = str(tmp_path / "gone")
+    assert main([*status, "--ca", gone], {}) == 66
+    assert main(status, {"MUTTD_TLS_CA": gone}) == 66
+    assert capsys.readouterr().err == f"muttd: cannot read {gone}: No such file or directory\n" * 2
+    (tmp_path / "empty").touch()
+    assert main([*status, "--ca", str(tmp_path / "empty")], {}) == 66
+    assert "no CA certificates in" in capsys.readouterr().err
+
+
+def test_https_is_verified_by_the_cas_of_the_machine_when_none_is_named(key_file: str) -> None:
+    """Nobody listens there, and nothing else is wrong."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    assert main(["status", "--url", f"https://127.0.0.1:{port}", "--key-file", key_file], {}) == 69
+    Client(f"https://127.0.0.1:{port}", Secret("k")).__exit__()

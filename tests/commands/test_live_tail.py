@@ -11,7 +11,7 @@ import trio_websocket
 from live_server import LiveServer, open_live_server, send
 
 from muttd.commands import live_tail
-from muttd.commands.live_tail import Held, Tail
+from muttd.commands.live_tail import Held, Server, Tail
 from muttd.commands.outcome import CommandFailed
 from muttd.settings_values import Secret
 
@@ -55,7 +55,9 @@ class Seen:
 
 async def follow(server: LiveServer, enough: int, **wanted: Any) -> Seen:
     seen = Seen(enough)
-    tail = Tail(server.url, Secret("a-key"), wanted, show=seen.show, remark=seen.remarks.append)
+    tail = Tail(
+        Server(server.url, Secret("a-key")), wanted, show=seen.show, remark=seen.remarks.append
+    )
     with pytest.raises(Enough):
         await tail.follow()
     return seen
@@ -191,7 +193,7 @@ async def test_a_server_that_falls_silent_is_left(monkeypatch: pytest.MonkeyPatc
 
 async def failure_of(url: str, key: str) -> CommandFailed:
     seen = Seen(1)
-    tail = Tail(url, Secret(key), {}, show=seen.show, remark=seen.remarks.append)
+    tail = Tail(Server(url, Secret(key)), {}, show=seen.show, remark=seen.remarks.append)
     with pytest.raises(CommandFailed) as caught:
         await tail.follow()
     return caught.value

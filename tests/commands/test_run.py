@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from servers.certificates import TlsParty
 
 from muttd.cli import main
 from muttd.settings import Settings
@@ -59,7 +61,7 @@ def test_the_daemon_gets_the_settings_and_its_exit_code_is_ours(
         return 70
 
     monkeypatch.setattr(daemon, "run", fake_run)
-    monkeypatch.setattr(logs, "configure", lambda *settings: seen.append(settings[:2]))
+    monkeypatch.setattr(logs, "configure", lambda *settings, **_: seen.append(settings[:2]))
     assert main([], {"MUTTD_DRAIN_S": "5"}) == 70
     assert seen == [("info", "text"), 5.0]
 
@@ -73,3 +75,17 @@ def test_the_module_is_the_command() -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (78, MISTAKES)
+
+
+def test_check_config_reads_the_certificates_that_the_daemon_would(
+    tls_party: TlsParty, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server, expired, gone = tls_party.server, tls_party.expired, tmp_path / "gone"
+    good = {"MUTTD_TLS_CERT": str(server.cert), "MUTTD_TLS_KEY": str(server.key)}
+    assert main(["check-config"], good) == 0
+    assert main(["check-config"], {**good, "MUTTD_TLS_CERT": str(gone)}) == 78
+    assert f"MUTTD_TLS_CERT: cannot read {gone}" in capsys.readouterr().err
+    # The daemon would start with it, and say so.
+    old = {"MUTTD_TLS_CERT": str(expired.cert), "MUTTD_TLS_KEY": str(expired.key)}
+    assert main(["check-config"], old) == 0
+    assert " expired at " in capsys.readouterr().err

@@ -1,0 +1,120 @@
+"""The listeners but HTTP, put together: what the sockets bring goes to the intake.
+
+Bound --> UDP: syslog, SNMP | streams: syslog over TCP, over TLS --> parts.intake
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from muttd import protocol
+from muttd.listeners.snmp_trap import Communities, SnmpTraps, TrapEvents
+from muttd.listeners.syslog_event import SyslogEvents
+from muttd.listeners.syslog_tcp import SyslogTcp, TcpLimits
+from muttd.listeners.syslog_tls import SyslogTls
+from muttd.listeners.syslog_udp import SyslogUdp
+from muttd.listeners.tls import TlsMetrics
+from muttd.listeners.udp import UdpSocket
+from muttd.listeners.usm_metrics import UsmMetrics
+from muttd.protocol.mib import TABLE_FILE_NAME, Mib, MibInForce
+from muttd.settings import Settings
+from muttd.wiring import Bound, Parts, stream_listeners
+from muttd.wiring_reload import Reloadable
+from muttd.workers.kernel_drops import DropGauge, KernelDrops
+
+
+@dataclass(frozen=True, slots=True)
+class Intakes:
+    """The UDP listeners, for their last moments.
+
+    Attributes:
+        udp_sockets: All of them.
+        udp_listeners: What drains them.
+        kernel_drops: Brings what the kernel dropped into the books.
+    """
+
+    udp_sockets: list[UdpSocket]
+    udp_listeners: list[SyslogUdp | SnmpTraps]
+    kernel_drops: KernelDrops
+
+    async def drain(self) -> None:
+        """Take what the kernel still holds."""
+        for listener in self.udp_listeners:
+            await listener.drain()
+
+    def close(self) -> None:
+        """Close the books and the sockets."""
+        self.kernel_drops.book()
+        for sock in self.udp_sockets:
+            sock.close()
+
+
+def start_intake(
+    nursery: trio.Nursery, settings: Settings, parts: Parts, bound: Bound, reloadable: Reloadable
+) -> Intakes:
+    """Start every listener but HTTP."""
+    events = SyslogEvents(
+        parts.event_ids,
+        zone=settings.syslog.time_zone,
+        max_message_octets=settings.syslog.max_message_octets,
+    )
+    buffer_octets = settings.udp_receive_buffer_octets
+    sockets: dict[str, list[UdpSocket]] = {
+        name: [
+            UdpSocket(
+                each.sock, receive_buffer_octets=buffer_octets, is_inherited=each.is_inherited
+            )
+            for each in bound.entries(name)
+        ]
+        for name in ("syslog_udp", "snmp")
+    }
+    listeners: list[SyslogUdp | SnmpTraps] = [
+        SyslogUdp(sock, events, parts.intake, parts.accounts) for sock in sockets["syslog_udp"]
+    ]
+    if sockets["snmp"]:
+        traps = TrapEvents(parts.event_ids, MibInForce(_read_mib()))
+        accepted = Communities([each.reveal() for each in settings.snmp.communities])
+        listeners += [
+            SnmpTraps(sock, traps, accepted, reloadable.usm, parts.intake, parts.accounts)
+            for sock in sockets["snmp"]
+        ]
+    UsmMetrics(reloadable.usm, parts.registry)
+    TlsMetrics(parts.registry, reloadable.tls)
+    gauges = [
+        DropGauge(name, sock.kernel_drops, sock.inode if sock.is_inherited else None)
+        for name, each in sockets.items()
+        for sock in each
+    ]
+    kernel_drops = KernelDrops(parts.accounts, gauges, settings.state_dir / "kernel-drops.json")
+    for listener in listeners:
+        nursery.start_soon(listener.serve)
+    nursery.start_soon(kernel_drops.run)
+    for stream in _stream_listeners(settings, parts, events, reloadable):
+        tcp = stream_listeners(bound.of(stream.listener))
+        if tcp:
+            nursery.start_soon(trio.serve_listeners, stream.serve_connection, tcp)
+    return Intakes([sock for each in sockets.values() for sock in each], listeners, kernel_drops)
+
+
+def _stream_listeners(
+    settings: Settings, parts: Parts, events: SyslogEvents, reloadable: Reloadable
+) -> list[SyslogTcp]:
+    limits = TcpLimits(
+        max_frame_octets=settings.syslog.max_message_octets,
+        idle_timeout_s=settings.syslog.idle_timeout_s,
+        max_connections=settings.syslog.max_connections,
+        max_connections_per_peer=settings.syslog.max_connections_per_peer,
+    )
+    streams = [SyslogTcp(events, parts.intake, parts.accounts, limits)]
+    tls = reloadable.tls.get(SyslogTls.listener)
+    if tls is not None:
+        peers = settings.syslog.tls_peers
+        streams.append(SyslogTls(events, parts.intake, parts.accounts, limits, tls, peers))
+    return streams
+
+
+def _read_mib() -> Mib:
+    return Mib.from_octets(Path(protocol.__file__).with_name(TABLE_FILE_NAME).read_bytes())

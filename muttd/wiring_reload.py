@@ -1,0 +1,109 @@
+"""What SIGHUP reads again: SNMPv3 users, certificates.
+
+    settings --read_files--> Files --replace--> Reloadable, all of it or nothing
+
+`muttd check-config` reads the same files, so that what it calls right is taken.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from muttd.errors import ConfigError
+from muttd.listeners.tls import ServerTls
+from muttd.protocol.usm import Usm
+from muttd.protocol.usm_users import UsmUser
+from muttd.settings import Settings
+from muttd.snmp_users import read_users
+from muttd.tls_files import LoadedTls
+from muttd.wiring_snmp import open_usm
+from muttd.wiring_tls import load_tls, open_tls
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What the files said.
+
+    Attributes:
+        users: Of SNMPv3.
+        tls: Certificates by listener.
+    """
+
+    users: list[UsmUser]
+    tls: dict[str, LoadedTls]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What should be looked at, one line each."""
+        return list(dict.fromkeys(line for each in self.tls.values() for line in each.warnings))
+
+    def log_warnings(self) -> None:
+        """Log them."""
+        for line in self.warnings:
+            _log.warning("%s", line)
+
+
+def read_files(settings: Settings, *, forgive_expired: bool) -> Files:
+    """Read every file that settings name and that can be read again.
+
+    Args:
+        settings: Which files.
+        forgive_expired: Whether an expired certificate is a warning.
+
+    Raises:
+        ConfigError: Every mistake in all of them.
+
+    Cost: some 2 ms for every passphrase of a user; off the loop, please.
+    """
+    mistakes: list[str] = []
+
+    def checked(read: Callable[[], T]) -> T | None:
+        try:
+            return read()
+        except ConfigError as exc:
+            mistakes.extend(exc.mistakes)
+            return None
+
+    users = checked(lambda: read_users(settings.snmp.users_file))
+    tls = checked(lambda: load_tls(settings, forgive_expired=forgive_expired))
+    if users is None or tls is None:
+        raise ConfigError(mistakes)
+    return Files(users, tls)
+
+
+@dataclass(frozen=True, slots=True)
+class Reloadable:
+    """What works by those files.
+
+    Attributes:
+        usm: Opens SNMPv3.
+        tls: By listener that speaks it.
+    """
+
+    usm: Usm
+    tls: dict[str, ServerTls]
+
+    @classmethod
+    def open(cls, settings: Settings) -> Reloadable:
+        """Make it, at a start.
+
+        Raises:
+            ConfigError: Every mistake in the files.
+        """
+        files = read_files(settings, forgive_expired=True)
+        files.log_warnings()
+        return cls(open_usm(settings, files.users), open_tls(settings, files.tls))
+
+    def replace(self, files: Files) -> None:
+        """Put other files in force. What is open stays open; nothing is lost by it."""
+        files.log_warnings()
+        self.usm.replace_users(files.users)
+        for listener, each in files.tls.items():
+            self.tls[listener].replace(each.context, each.expires_at)

@@ -1,0 +1,266 @@
+"""TLS from outside: rsyslog as a sender with a certificate, HTTPS, and certificates reloaded."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running_daemon import RunningDaemon, eventually
+from servers.certificates import KeyPair, TlsParty, client_context
+from servers.rsyslog_sender import needs_rsyslog, rsyslog_sender
+
+pytestmark = pytest.mark.acceptance
+
+LINES = 20_000
+Start = Callable[..., RunningDaemon]
+
+
+def tls_settings(party: TlsParty, **more: str) -> dict[str, str]:
+    return {
+        "MUTTD_TLS_CERT": str(party.server.cert),
+        "MUTTD_TLS_KEY": str(party.server.key),
+        "MUTTD_TLS_CA": str(party.ca.cert),
+        "MUTTD_SYSLOG_TLS": "[::]:0",
+        "MUTTD_SYSLOG_TLS_CLIENT_CERT": "required",
+        **more,
+    }
+
+
+def a_line(number: int) -> str:
+    pri = number % 192
+    return (
+        f"<{pri}>1 2026-10-11T22:14:{number % 60:02}.{number % 1000:03}Z host{number % 50}.example "
+        f'app{number % 7} {number} ID{number % 3} [nr@32473 n="{number}" q="a \\"b\\" \\]"] '
+        f"message {number}: grüße"
+    )
+
+
+def all_events(daemon: RunningDaemon, **params: str) -> Iterator[dict[str, Any]]:
+    """Every stored event, newest first."""
+    cursor: dict[str, str] = {}
+    with daemon.client() as client:
+        while True:
+            answer = client.get("/api/v2/events", params={"limit": 200, **params, **cursor}).json()
+            yield from answer["events"]
+            if answer["next_cursor"] is None:
+                return
+            cursor = {"cursor": answer["next_cursor"]}
+
+
+def is_as_sent(event: dict[str, Any], number: int) -> bool:
+    return (
+        event["facility"] * 8 + event["severity"] == number % 192
+        and event["event_time"].endswith(f":{number % 60:02}.{number % 1000:03}000Z")
+        and event["hostname"] == f"host{number % 50}.example"
+        and event["app_name"] == f"app{number % 7}"
+        and event["procid"] == str(number)
+        and event["msgid"] == f"ID{number % 3}"
+        and event["structured_data"] == {"nr@32473": [["n", str(number)], ["q", 'a "b" ]']]}
+        and event["message"] == f"message {number}: grüße"
+        and event["transport"] == "syslog-tls"
+        and event["attributes"] == {"tls_peer": "sender.example"}
+        and event["malformed"] is None
+    )
+
+
+@needs_rsyslog
+def test_rsyslog_by_mutual_tls_is_stored_in_order_as_sent_and_a_bad_one_costs_itself(
+    start_daemon: Start, tls_party: TlsParty, tmp_path: Path
+) -> None:
+    daemon = start_daemon(**tls_settings(tls_party, MUTTD_SYSLOG_TLS_PEERS="*.example"))
+    port = daemon.ports["syslog_tls"]
+    ca = tls_party.ca
+    with (
+        rsyslog_sender(tmp_path / "good", port, ca, tls_party.sender) as good,
+        rsyslog_sender(tmp_path / "bad", port, ca, tls_party.stranger) as bad,
+    ):
+        good.send(map(a_line, range(LINES // 2)))
+        bad.send(f"<13>1 - bad - - - - {number}" for number in range(100))
+        eventually(lambda: failures(daemon)["bad_certificate"])
+        good.send(map(a_line, range(LINES // 2, LINES)))
+        row = eventually(
+            lambda: daemon.listener("syslog_tls"), lambda row: row["queued"] >= LINES, within_s=60
+        )
+        daemon.wait_idle()
+    assert (row["received"], row["queued"], row["malformed"]) == (LINES, LINES, 0)
+    stored = list(all_events(daemon))
+    assert len(stored) == LINES
+    wrong = [e for n, e in enumerate(reversed(stored)) if not is_as_sent(e, n)]
+    assert wrong == []
+
+
+def failures(daemon: RunningDaemon, listener: str = "syslog_tls") -> dict[str, float]:
+    """Handshakes that failed, by reason."""
+    with daemon.client() as client:
+        text = client.get("/metrics").text
+    name = "muttd_tls_handshake_failures_total"
+    found = re.findall(rf'{name}{{listener="{listener}",reason="(\w+)"}} (\S+)', text)
+    return {reason: float(count) for reason, count in found}
+
+
+@contextmanager
+def tls_connection(daemon: RunningDaemon, ca: KeyPair, own: KeyPair) -> Iterator[ssl.SSLSocket]:
+    context = client_context(ca, own)
+    with (
+        socket.create_connection(("127.0.0.1", daemon.ports["syslog_tls"])) as sock,
+        context.wrap_socket(sock, server_hostname="localhost") as secured,
+    ):
+        yield secured
+
+
+def own_files(party: TlsParty, tmp_path: Path) -> KeyPair:
+    """A copy of the server's files, to be replaced."""
+    pair = KeyPair(tmp_path / "own.crt", tmp_path / "own.key")
+    replace(pair, party.server)
+    return pair
+
+
+def replace(pair: KeyPair, by: KeyPair) -> None:
+    shutil.copy(by.cert, pair.cert)
+    shutil.copy(by.key, pair.key)
+
+
+def expiry(daemon: RunningDaemon, link: str) -> float:
+    with daemon.client() as client:
+        text = client.get("/metrics").text
+    name = "muttd_tls_certificate_expiry_timestamp_seconds"
+    found = re.search(rf'^{name}{{link="{link}"}} (\S+)$', text, re.MULTILINE)
+    assert found
+    return float(found[1])
+
+
+def reload(daemon: RunningDaemon, says: str) -> None:
+    seen = len(daemon.log)
+    daemon.process.send_signal(signal.SIGHUP)
+    eventually(lambda: [line for line in daemon.log[seen:] if says in line])
+
+
+def test_sighup_takes_new_certificates_and_keeps_connections(
+    start_daemon: Start, tls_party: TlsParty, tmp_path: Path
+) -> None:
+    pair = own_files(tls_party, tmp_path)
+    settings = {"MUTTD_TLS_CERT": str(pair.cert), "MUTTD_TLS_KEY": str(pair.key)}
+    daemon = start_daemon(**tls_settings(tls_party, MUTTD_HTTP_TLS="off") | settings)
+    daemon.scheme = "http"
+    with tls_connection(daemon, tls_party.ca, tls_party.sender) as old:
+        old.sendall(b"<13>1 - h - - - - before\n")
+        # The other authority's: whoever trusts only the first can tell.
+        replace(pair, tls_party.stranger)
+        reload(daemon, "certificates read again")
+        with (
+            pytest.raises(ssl.SSLCertVerificationError),
+            tls_connection(daemon, tls_party.ca, tls_party.sender),
+        ):
+            pass
+        old.sendall(b"<13>1 - h - - - - after\n")
+        eventually(daemon.events, lambda events: len(events) == 2)
+    assert expiry(daemon, "syslog_tls") > 0
+
+
+def test_sighup_refuses_wrong_files_and_says_why(
+    start_daemon: Start, tls_party: TlsParty, tmp_path: Path
+) -> None:
+    pair = own_files(tls_party, tmp_path)
+    settings = {"MUTTD_TLS_CERT": str(pair.cert), "MUTTD_TLS_KEY": str(pair.key)}
+    daemon = start_daemon(**tls_settings(tls_party) | settings)
+    before = expiry(daemon, "http")
+    replace(pair, tls_party.expired)
+    reload(daemon, f"nothing changed: MUTTD_TLS_CERT: the certificate in {pair.cert} expired at")
+    shutil.copy(tls_party.server.cert, pair.cert)
+    reload(daemon, f"MUTTD_TLS_KEY: the key in {pair.key} is not that of the certificate in")
+    pair.cert.unlink()
+    reload(daemon, f"MUTTD_TLS_CERT: cannot read {pair.cert}: No such file or directory")
+    with tls_connection(daemon, tls_party.ca, tls_party.sender) as sock:
+        sock.sendall(b"<13>1 - h - - - - with the old one\n")
+        eventually(daemon.events)
+    assert expiry(daemon, "http") == expiry(daemon, "syslog_tls") == before
+
+
+def test_an_expired_certificate_does_not_keep_the_daemon_from_starting(
+    start_daemon: Start, tls_party: TlsParty
+) -> None:
+    party = tls_party.expired
+    settings = {"MUTTD_TLS_CERT": str(party.cert), "MUTTD_TLS_KEY": str(party.key)}
+    daemon = start_daemon(**tls_settings(tls_party, MUTTD_HTTP_TLS="off") | settings)
+    assert [line for line in daemon.log if " expired at " in line and "WARNING" in line]
+
+
+def test_wrong_files_are_exit_78_and_all_named(tls_party: TlsParty, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    daemon = RunningDaemon(
+        tmp_path / "state",
+        tls_settings(
+            tls_party,
+            MUTTD_TLS_CERT=str(gone),
+            MUTTD_SYSLOG_TLS_CA=str(gone),
+            MUTTD_SNMP_USERS_FILE=str(gone),
+        ),
+    )
+    assert daemon.wait_exit() == 78
+    said = "\n".join(daemon.log)
+    for name in ("MUTTD_TLS_CERT", "MUTTD_SYSLOG_TLS_CA", "MUTTD_SNMP_USERS_FILE"):
+        assert f"{name}: cannot read {gone}: No such file or directory" in said
+
+
+def muttd(daemon: RunningDaemon, *words: str) -> subprocess.Popen[str]:
+    """A command, for the daemon."""
+    options = ["--url", daemon.url, "--state-dir", str(daemon.state_dir)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "muttd", *words, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_commands_speak_https_and_name_the_ca_that_is_missing(
+    start_daemon: Start, tls_party: TlsParty
+) -> None:
+    daemon = start_daemon(**tls_settings(tls_party))
+    assert daemon.url.startswith("https:")
+    ca = str(tls_party.ca.cert)
+    tail = muttd(daemon, "tail", "--count", "1", "--ca", ca)
+    status = muttd(daemon, "status", "--json", "--ca", ca)
+    distrustful = [muttd(daemon, "status"), muttd(daemon, "tail")]
+    out, err = status.communicate(timeout=30)
+    names = [row["name"] for row in json.loads(out)["listeners"]]
+    assert names == ["syslog_udp", "syslog_tcp", "syslog_tls", "snmp", "http"], err
+    for command in distrustful:
+        _, err = command.communicate(timeout=30)
+        assert command.returncode == 69
+        assert "is not to be trusted" in err
+        assert "--ca names the CA" in err
+    eventually(lambda: viewers(daemon))
+    daemon.post("/ingest", {"message": "over a websocket over TLS", "hostname": "h"})
+    assert "over a websocket over TLS" in tail.communicate(timeout=30)[0]
+    assert tail.returncode == 0
+
+
+def viewers(daemon: RunningDaemon) -> int:
+    """How many requests became a websocket."""
+    with daemon.client() as client:
+        text = client.get("/metrics").text
+    found = re.search(r'muttd_http_requests_total{outcome="upgraded"} (\S+)', text)
+    assert found
+    return int(float(found[1]))
+
+
+def test_over_https_the_session_cookie_is_secure(start_daemon: Start, tls_party: TlsParty) -> None:
+    daemon = start_daemon(**tls_settings(tls_party))
+    with daemon.client() as client:
+        page = client.get("/sign-in")
+    assert page.status_code == 200
+    cookies = page.headers.get_list("set-cookie")
+    assert cookies
+    assert all("secure" in cookie.lower() for cookie in cookies)
