@@ -81,6 +81,7 @@ class _Shell:
 _SHELLS = (
     _Shell("/live", "live.html", "live"),
     _Shell("/alerts", "alerts.html", "alerts"),
+    _Shell("/dead-letters", "dead_letters.html", "dead-letters"),
     _Shell("/rules", "rules.html", "rules"),
     _Shell("/rules/new", "rule.html", "rules"),
     _Shell("/rules/{rule_id:int}", "rule.html", "rules"),

@@ -29,7 +29,7 @@ _LINES = [
     (6, "app-lon-7", 14, "orders", "order {} shipped in 312 ms"),
     (4, "app-lon-7", 11, "orders", "payment gateway timed out after 30000 ms, order {}"),
     (3, "lab-sw-3", 187, "", "%LINK-3-UPDOWN: Interface FastEthernet0/{}, changed state to down"),
-    (1, "ups-fra-1", 137, "", "UPS on battery, {} minutes left"),
+    (1, "ups-fra-1", 137, "upsd", "UPS on battery, {} minutes left"),
 ]  # fmt: skip
 
 _RULES: list[dict[str, Any]] = [
@@ -133,7 +133,7 @@ def send_some(daemon: RunningDaemon, count: int, *, seed: int = _SEED) -> None:
     weights = [line[0] for line in _LINES]
     for _, host, pri, app, message in dice.choices(_LINES, weights, k=count):
         text = message.replace("{}", str(dice.randrange(1, 250)))
-        tag = f"{app}[{dice.randrange(200, 9000)}]: " if app else ": "
+        tag = f"{app}[{dice.randrange(200, 9000)}]: " if app else ""
         daemon.send_udp(f"<{pri}>Nov  3 03:12:07 {host} {tag}{text}".encode())
 
 

@@ -29,11 +29,18 @@ def _make_rule(page: Page) -> None:
     expect(page.locator("#sample")).to_be_visible()
 
 
+def _open_letter(page: Page) -> None:
+    page.get_by_role("button", name="Open dead letter").first.click()
+    expect(page.locator("#detail textarea")).to_be_visible()
+
+
 # Name of the picture -> path, and what is done there before it is taken.
 SCENES = {
     "live": ("/live", None),
     "event": ("/live", _open_alert),
     "alerts": ("/alerts", None),
+    "dead-letters": ("/dead-letters", None),
+    "dead-letter": ("/dead-letters", _open_letter),
     "rules": ("/rules", None),
     "rule-from-event": ("/live", _make_rule),
     "hosts": ("/hosts", None),

@@ -17,6 +17,7 @@ AXE_OPTIONS = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled
 PAGES = [
     "/live",
     "/alerts",
+    "/dead-letters",
     "/rules",
     "/rules/new",
     "/hosts",
