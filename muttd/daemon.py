@@ -28,7 +28,6 @@ from muttd.notify import notify
 from muttd.queue.contract import Stream
 from muttd.settings import Settings, load
 from muttd.state_dir import KeyFile, keys_or_made, open_state_dir
-from muttd.store.contract import Retention
 from muttd.wiring import (
     Bound,
     Parts,
@@ -136,15 +135,6 @@ class _Daemon:
         pulses = (parts.intake.pulse, parts.alerter.pulse)
         return Watchdog(pulses, watchdog_s(os.environ, os.getpid()), notify, line)
 
-    def _retention(self) -> Retention:
-        kept = self._settings.retention
-        return Retention(
-            history_days=self._settings.history_days,
-            event_retention_months=kept.event_retention_months,
-            config_audit_days=kept.config_audit_days,
-            archive_dir=kept.archive_dir,
-        )
-
     async def _run_workers(
         self, parts: Parts, bound: Bound, scene: StatusParts, signals: AsyncIterator[int]
     ) -> None:
@@ -154,7 +144,10 @@ class _Daemon:
             workers.start_soon(parts.alerter.run)
             if parts.forwarder is not None:
                 workers.start_soon(parts.forwarder.run)
-            workers.start_soon(run_retention, parts.backends.store, self._retention())
+            workers.start_soon(parts.dynamic_watch.run)
+            archive_dir = self._settings.retention.archive_dir
+            store, dynamic, watch = parts.backends.store, parts.dynamic, parts.dynamic_watch
+            workers.start_soon(run_retention, store, dynamic, watch, archive_dir)
             async with trio.open_nursery() as intake:
                 listeners = start_intake(intake, self._settings, parts, bound, self._reloadable)
                 self._announce(bound)
@@ -201,6 +194,7 @@ class _Daemon:
         parts.backends.use_passwords(settings)
         self._reloadable.replace(files)
         parts.rules.poke()
+        parts.dynamic_watch.poke()
         if parts.forwarder is not None:
             parts.forwarder.poke()
         _log.info("reload: rules, secrets, SNMPv3 users and certificates read again")

@@ -3,20 +3,31 @@
     DynamicSettings      every key with default, unit, bounds and sentence; its fields are the keys
     Dynamic.current      the values in force; replaced whole, never changed in place
 
+    default  <--overrides--  environment (MUTTD_ and the key)  <--overrides--  the store
+
 Whoever works by one of these values asks for `current` each time, and keeps none of them.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import difflib
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
+from types import MappingProxyType
 
-from muttd.settings_table import setting
+from muttd.errors import InvalidInput
+from muttd.settings_table import Row, rows_of, setting
+
+Value = int | float | str
+
+# A word and not an essay: these texts are names of teams.
+MAX_TEXT_CHARACTERS = 100
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class DynamicSettings:
-    """Every dynamic key. What the environment sets is the default that the store overrides."""
+    """What can also be changed while the daemon runs; the store overrides the environment."""
 
     unhandled_threshold: int = setting(
         100,
@@ -43,7 +54,12 @@ class DynamicSettings:
         at_most=100_000,
     )
     moog_rate_period: float = setting(
-        1.0, "The period of the rate limit; it slides.", unit="seconds", at_least=0.1, at_most=3600
+        1.0,
+        "The period of the rate limit; it slides.",
+        unit="seconds",
+        at_least=0.01,
+        at_most=86_400,
+        name="MUTTD_MOOG_RATE_PERIOD_S",
     )
     breaker_failures: int = setting(
         10,
@@ -112,15 +128,80 @@ class DynamicSettings:
     )
 
 
+ROWS: Mapping[str, Row] = MappingProxyType({row.path[0]: row for row in rows_of(DynamicSettings)})
+
+
+def type_name(row: Row) -> str:
+    """The type of a key in words."""
+    return {int: "whole number", float: "number"}.get(row.kind, "text")  # type: ignore[call-overload, no-any-return]  # its keys are types
+
+
+def unknown_key(key: str) -> str:
+    """What is wrong with a key that is none, with the one meant."""
+    near = difflib.get_close_matches(key, ROWS, n=1)
+    return f"no such setting{f'; did you mean {near[0]}?' if near else ''}"
+
+
+def checked(values: Mapping[str, object]) -> dict[str, Value]:
+    """Values out of JSON, as they can be put in force.
+
+    Raises:
+        InvalidInput: Every key that is unknown, and every value of a wrong type or out of bounds.
+    """
+    good: dict[str, Value] = {}
+    problems = []
+    for key, value in values.items():
+        row = ROWS.get(key)
+        if row is None:
+            problems.append((key[:MAX_TEXT_CHARACTERS], unknown_key(key)))
+            continue
+        try:
+            good[key] = _checked(row, value)
+        except ValueError as exc:
+            problems.append((key, str(exc)))
+    if problems:
+        raise InvalidInput(problems)
+    return good
+
+
+def _checked(row: Row, value: object) -> Value:
+    if row.kind is str:
+        if not isinstance(value, str) or not value.strip():
+            raise ValueError("must be text")
+        if len(value) > MAX_TEXT_CHARACTERS or not value.isprintable():
+            raise ValueError(f"must be at most {MAX_TEXT_CHARACTERS} printable characters")
+        return value.strip()
+    # To Python true is 1, and to nobody else.
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(value, float) and (
+        not math.isfinite(value) or (row.kind is int and not value.is_integer())
+    ):
+        is_number = False
+    if not is_number:
+        raise ValueError(f"must be a {type_name(row)}")
+    assert isinstance(value, int | float)
+    problem = row.bounds_problem(value)
+    if problem is not None:
+        raise ValueError(problem)
+    return int(value) if row.kind is int else float(value)
+
+
 class Dynamic:
     """The values in force.
 
     Args:
         defaults: What is in force as long as the store says nothing else.
+        configured: The keys whose default comes from the environment.
+
+    Attributes:
+        faults: (key, what is wrong) of stored values that are passed over: a daemon of another
+            version, with other keys or other bounds, has written them.
     """
 
-    def __init__(self, defaults: DynamicSettings) -> None:
+    def __init__(self, defaults: DynamicSettings, *, configured: Collection[str] = ()) -> None:
         self.defaults = defaults
+        self.configured = frozenset(configured)
+        self.faults: tuple[tuple[str, str], ...] = ()
         self._current = defaults
         self._listeners: list[Callable[[], None]] = []
 
@@ -137,6 +218,24 @@ class Dynamic:
         for tell in self._listeners:
             tell()
 
+    def override(self, stored: Iterable[tuple[str, object]]) -> None:
+        """Put the defaults in force, and over them what the store has and can be put in force."""
+        values: dict[str, Value] = {}
+        problems: list[tuple[str, str]] = []
+        for key, value in stored:
+            try:
+                values |= checked({key: value})
+            except InvalidInput as exc:
+                problems += exc.problems
+        self.faults = tuple(problems)
+        self.replace(_replaced(self.defaults, values))
+
     def listen(self, tell: Callable[[], None]) -> None:
         """Have `tell` called after every change. It must neither wait nor raise."""
         self._listeners.append(tell)
+
+
+def _replaced(defaults: DynamicSettings, values: Mapping[str, Value]) -> DynamicSettings:
+    # checked() chose the types; a checker cannot follow them through a mapping.
+    replace: Callable[..., DynamicSettings] = dataclasses.replace
+    return replace(defaults, **values)

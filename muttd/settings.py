@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
+from muttd.dynamic import ROWS, DynamicSettings
 from muttd.errors import ConfigError
 from muttd.settings_backends import (
     DatabaseSettings,
@@ -97,12 +98,6 @@ class QueueSettings:
 class AlerterSettings:
     """Deciding by the rules."""
 
-    max_retries: int = setting(
-        3,
-        "An event on which the code itself failed this often becomes a dead letter.",
-        at_least=1,
-        at_most=1000,
-    )
     batch_entries: int = setting(
         16, "Queue entries decided and recorded in one transaction.", at_least=1, at_most=1000
     )
@@ -126,16 +121,6 @@ class MoogSettings:
         unit="seconds",
         at_least=0.1,
         at_most=3600,
-    )
-    rate_limit: int = setting(
-        50,
-        "Most alerts sent in one rate period; the others wait.",
-        unit="alerts",
-        at_least=1,
-        at_most=1_000_000,
-    )
-    rate_period_s: float = setting(
-        1.0, "Length of the sliding rate period.", unit="seconds", at_least=0.01, at_most=86_400
     )
     backoff_base_s: float = setting(
         1.0,
@@ -183,16 +168,9 @@ class Settings:
     http: Addresses = setting(
         (Address("::", 8080),), "Where pages, API and ingest are served over HTTP."
     )
-    history_days: int = setting(
-        3,
-        "How long events that no rule matched are kept for search; 0 keeps none.",
-        unit="days",
-        at_least=0,
-        at_most=3650,
-    )
     rules_check_interval_s: float = setting(
         1.0,
-        "How often the rules' revision is looked at, besides being told of a change.",
+        "How often rules and dynamic configuration are looked at, besides being told of a change.",
         unit="seconds",
         at_least=0.1,
         at_most=3600,
@@ -210,6 +188,7 @@ class Settings:
     tls: TlsSettings = group(TlsSettings, "MUTTD_TLS_")
     spool: SpoolSettings = group(SpoolSettings, "MUTTD_SPOOL_")
     retention: RetentionSettings = group(RetentionSettings, "MUTTD_")
+    dynamic: DynamicSettings = group(DynamicSettings, "MUTTD_")
     # By environment name: where the value came from. Not a setting itself.
     sources: Mapping[str, Source] = dataclasses.field(
         default_factory=dict, repr=False, compare=False
@@ -233,6 +212,15 @@ class Settings:
 def declared() -> tuple[Row, ...]:
     """Every setting there is, in the order of the documentation."""
     return tuple(rows_of(Settings))
+
+
+def configured_keys(settings: Settings) -> frozenset[str]:
+    """The dynamic keys whose default the environment sets."""
+    return frozenset(
+        key
+        for key, row in ROWS.items()
+        if settings.sources.get(row.name, Source.DEFAULT) is not Source.DEFAULT
+    )
 
 
 def load(environ: Mapping[str, str], *, forgive_unknown: bool = False) -> Settings:

@@ -1,7 +1,7 @@
 """Settings of what a clustered daemon leans on: Redis, PostgreSQL, TLS towards both, the spool.
 
 Declared as in settings.py, whose Settings holds these groups. Without the URLs the daemon keeps
-queue and store in its own state directory, and none of this is in force but retention.
+queue and store in its own state directory, and none of this is in force but the archive.
 """
 
 from __future__ import annotations
@@ -130,22 +130,8 @@ class SpoolSettings:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionSettings:
-    """How long the store keeps what it has."""
+    """Where old events go."""
 
-    event_retention_months: int = setting(
-        12,
-        "Months that matched events and alerts are kept, the present one not counted.",
-        unit="months",
-        at_least=1,
-        at_most=1200,
-    )
-    config_audit_days: int = setting(
-        365,
-        "How long changes of rules, hosts and teams stay in the audit.",
-        unit="days",
-        at_least=1,
-        at_most=36500,
-    )
     archive_dir: Path | None = setting(
         None, "Directory that old events are written to before they are dropped; else they are not."
     )

@@ -124,6 +124,15 @@ class Row:
             words.append(f"at most {as_text(self.at_most)}")
         return ", ".join(words)
 
+    def bounds_problem(self, value: float) -> str | None:
+        """What is wrong with a number that is out of bounds."""
+        unit = f" {self.unit}" if self.unit else ""
+        if self.at_least is not None and value < self.at_least:
+            return f"must be at least {as_text(self.at_least)}{unit}"
+        if self.at_most is not None and value > self.at_most:
+            return f"must be at most {as_text(self.at_most)}{unit}"
+        return None
+
 
 def rows_of(
     kind: type[DataclassInstance], *, prefix: str = PREFIX, path: tuple[str, ...] = ()
@@ -200,14 +209,10 @@ class Reader:
     def _within_bounds(self, row: Row, value: object) -> bool:
         if not isinstance(value, int | float):
             return True
-        unit = f" {row.unit}" if row.unit else ""
-        if row.at_least is not None and value < row.at_least:
-            self.mistakes.append(f"{row.name}: must be at least {as_text(row.at_least)}{unit}")
-            return False
-        if row.at_most is not None and value > row.at_most:
-            self.mistakes.append(f"{row.name}: must be at most {as_text(row.at_most)}{unit}")
-            return False
-        return True
+        problem = row.bounds_problem(value)
+        if problem is not None:
+            self.mistakes.append(f"{row.name}: {problem}")
+        return problem is None
 
     def _text_of(self, row: Row, name: str) -> tuple[str, str]:
         """The text that sets the name, and the name it was found under; an empty one is unset."""

@@ -1,6 +1,6 @@
-"""Settings written out: etc/mutt.env, docs/settings.md, and what print-config shows.
+"""Settings written out: etc/mutt.env, docs/settings.md, docs/dynamic.md, what print-config shows.
 
-All three come from the declarations in settings.py; a test holds the files to them.
+All of it comes from the declarations in settings.py; a test holds the files to them.
 A secret is never written, whatever its source; only a default, which everybody can read, is.
 """
 
@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Iterator
 from itertools import groupby
 
+from muttd.dynamic import ROWS
 from muttd.settings import Settings, declared
 from muttd.settings_table import Row
 from muttd.settings_values import as_text
@@ -76,6 +77,42 @@ def render_page() -> str:
             secret = " Secret." if row.is_secret else ""
             parts.append(f"| `{row.name}` | {default} | {row.bounds} | {row.text}{secret} |\n")
     return "".join(parts)
+
+
+_DYNAMIC_HEAD = """\
+# Dynamic configuration
+
+What operators change while the daemons run: on the Config page, or through the API. A change is in
+force on every daemon within a second, and in `config_audit_log` in the same transaction.
+
+```sh
+curl -H "X-API-KEY: $KEY" http://localhost:8080/api/v2/config
+curl -H "X-API-KEY: $KEY" -X PUT http://localhost:8080/api/v2/config/moog_rate_limit \\
+    -H 'Content-Type: application/json' -d '{"value": 20, "change_reason": "receiver is slow"}'
+curl -H "X-API-KEY: $KEY" http://localhost:8080/api/v2/config/moog_rate_limit/history
+curl -H "X-API-KEY: $KEY" -X DELETE http://localhost:8080/api/v2/config/moog_rate_limit
+```
+
+- `DELETE` goes back to the default: the value of the environment name, else the one below.
+- `PUT /api/v2/config` with `{"values": {...}}` changes several keys at once, all or none; `null`
+  takes one back to its default.
+- A stored value overrides the environment. `source` says which of the three is shown.
+- While the store is away the last values stay in force. A daemon that starts then goes by those of
+  its last run (`dynamic.snapshot` in the state directory), and deletes nothing by them.
+
+This page is generated from the declarations in `muttd/dynamic.py` by `script/generate`.
+
+| key | default | unit, bounds | environment | meaning |
+|---|---|---|---|---|
+"""
+
+
+def render_dynamic_page() -> str:
+    """The text of docs/dynamic.md."""
+    return _DYNAMIC_HEAD + "".join(
+        f"| `{key}` | `{_default_of(row)}` | {row.bounds} | `{row.name}` | {row.text} |\n"
+        for key, row in ROWS.items()
+    )
 
 
 def _shown(settings: Settings, row: Row) -> str:

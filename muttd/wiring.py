@@ -17,17 +17,18 @@ from prometheus_client import CollectorRegistry, Gauge, PlatformCollector, Proce
 from muttd import __version__
 from muttd.accounts import Accounts
 from muttd.decision import AlertState
-from muttd.dynamic import Dynamic, DynamicSettings
+from muttd.dynamic import Dynamic
 from muttd.errors import ConfigError
 from muttd.event import EventIds, utc_now
 from muttd.listeners.bind import BoundSocket, adopt, bind, bind_mistake
 from muttd.listeners.inherited import take_matching, unused_mistakes
 from muttd.queue.bulletin import Topic
-from muttd.settings import Settings
+from muttd.settings import Settings, configured_keys
 from muttd.settings_values import Address
 from muttd.state_dir import instance_id
 from muttd.wiring_backends import Backends, open_backends
 from muttd.workers.alerter import Alerter, AlerterMetrics, AlerterPolicy, Neighbours
+from muttd.workers.dynamic_watch import DynamicWatch
 from muttd.workers.forwarder import Forwarder, ForwarderMetrics, ForwarderPolicy
 from muttd.workers.intake import Intake
 from muttd.workers.peers import Peers
@@ -112,10 +113,11 @@ class Parts:
     rates: Rates
     instance_id: str
     backends: Backends
+    dynamic: Dynamic
+    dynamic_watch: DynamicWatch
     probes: dict[str, Probe]
     peers: Peers
     event_ids: EventIds
-    dynamic: Dynamic
     intake: Intake
     rules: RulesWatch
     alerter: Alerter
@@ -141,16 +143,13 @@ async def open_parts(
         # Stable over restarts, so that what was pending is ours again; and never another's, even
         # where a state directory was copied to another host.
         consumer = f"{settings.daemon_name}.{own_id}"
-        backends = await stack.enter_async_context(open_backends(settings, registry, own_id))
+        dynamic = Dynamic(settings.dynamic, configured=configured_keys(settings))
+        scene = (registry, own_id, dynamic)
+        backends = await stack.enter_async_context(open_backends(settings, scene))
         queue, store, fanout = backends.queue, backends.store, backends.fanout
         accounts = Accounts(registry)
         event_ids = EventIds()
-        rules = RulesWatch(
-            store,
-            check_interval_s=settings.rules_check_interval_s,
-            snapshot=settings.state_dir / "rules.snapshot",
-        )
-        backends.bulletin.listen(Topic.RULES, rules.poke)
+        rules, dynamic_watch = _watches(settings, backends, dynamic)
         webhook = await _webhook(settings, stack, moog_key)
         forwarder = _forwarder(settings, backends, webhook, registry, consumer)
         alerter = Alerter(
@@ -158,10 +157,9 @@ async def open_parts(
             AlerterPolicy(
                 consumer=consumer,
                 batch_entries=settings.alerter.batch_entries,
-                max_retries=settings.alerter.max_retries,
                 claim_idle_s=settings.queue.claim_idle_s,
-                keep_history=settings.history_days > 0,
                 alert_state=AlertState.UNROUTED if forwarder is None else AlertState.QUEUED,
+                dynamic=dynamic,
             ),
             AlerterMetrics(registry),
             event_ids,
@@ -172,10 +170,11 @@ async def open_parts(
             rates=Rates(accounts),
             instance_id=own_id,
             backends=backends,
+            dynamic=dynamic,
+            dynamic_watch=dynamic_watch,
             probes={"queue": Probe(queue.ping), "store": Probe(store.ping)},
             peers=Peers(backends.board),
             event_ids=event_ids,
-            dynamic=Dynamic(_dynamic_defaults(settings)),
             intake=Intake(queue, fanout, accounts, buffer_events=settings.intake.buffer_events),
             rules=rules,
             alerter=alerter,
@@ -183,16 +182,23 @@ async def open_parts(
         )
 
 
-def _dynamic_defaults(settings: Settings) -> DynamicSettings:
-    """What the environment says of what the store may override."""
-    return DynamicSettings(
-        moog_rate_limit=settings.moog.rate_limit,
-        moog_rate_period=settings.moog.rate_period_s,
-        alerter_max_retries=settings.alerter.max_retries,
-        history_days=settings.history_days,
-        event_retention_months=settings.retention.event_retention_months,
-        config_audit_days=settings.retention.config_audit_days,
+def _watches(
+    settings: Settings, backends: Backends, dynamic: Dynamic
+) -> tuple[RulesWatch, DynamicWatch]:
+    rules = RulesWatch(
+        backends.store,
+        check_interval_s=settings.rules_check_interval_s,
+        snapshot=settings.state_dir / "rules.snapshot",
     )
+    dynamic_watch = DynamicWatch(
+        backends.store,
+        dynamic,
+        check_interval_s=settings.rules_check_interval_s,
+        snapshot=settings.state_dir / "dynamic.snapshot",
+    )
+    backends.bulletin.listen(Topic.RULES, rules.poke)
+    backends.bulletin.listen(Topic.DYNAMIC, dynamic_watch.poke)
+    return rules, dynamic_watch
 
 
 async def _webhook(
@@ -262,6 +268,7 @@ def status_parts(
         rates=parts.rates,
         queue=parts.backends.queue,
         queue_limit=settings.queue.max_events,
+        dynamic=parts.dynamic,
         probes=parts.probes,
         intake=parts.intake,
         alerter=parts.alerter,

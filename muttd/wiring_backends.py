@@ -19,10 +19,11 @@ from typing import TypeVar
 import trio
 from prometheus_client import CollectorRegistry
 
+from muttd.dynamic import Dynamic
 from muttd.errors import ConfigError
 from muttd.queue.bulletin import Bulletin, NoBulletin
 from muttd.queue.contract import Queue, Stream
-from muttd.queue.counters import LocalRateLimit, RateLimit
+from muttd.queue.counters import LocalRateLimit, Pace, RateLimit
 from muttd.queue.fanout import Fanout, LocalFanout
 from muttd.queue.peers import NoPeers, PeerBoard
 from muttd.queue.redis import RedisQueue
@@ -86,9 +87,13 @@ class Backends:
 
 @asynccontextmanager
 async def open_backends(
-    settings: Settings, registry: CollectorRegistry, instance_id: str
+    settings: Settings, scene: tuple[CollectorRegistry, str, Dynamic]
 ) -> AsyncIterator[Backends]:
     """Open what the settings choose; closed with the block.
+
+    Args:
+        settings: All of them.
+        scene: Where metrics are registered, this daemon's id, and what operators change.
 
     Raises:
         ConfigError: A URL is none that the backend understands.
@@ -105,16 +110,16 @@ async def open_backends(
         else:
             store = postgres = await stack.enter_async_context(open_postgres_store(database))
         if redis is None:
-            backends = await _embedded(settings, stack, store)
+            backends = await _embedded(settings, stack, store, scene[2])
         else:
-            backends = await _shared(settings, stack, store, redis, (registry, instance_id))
+            backends = await _shared(settings, stack, store, redis, scene)
         if postgres is not None:
             backends = dataclasses.replace(
                 backends,
                 tasks=(*backends.tasks, postgres.wait_prepared),
                 logins=(*backends.logins, partial(_log_in_to_postgres, postgres)),
             )
-        registry.register(SpoolCollector(backends.spool_state))
+        scene[0].register(SpoolCollector(backends.spool_state))
         yield backends
 
 
@@ -122,16 +127,22 @@ def _limits(settings: Settings) -> dict[Stream, int]:
     return {Stream.INGEST: settings.queue.max_events, Stream.ALERT: _ALERT_LIMIT}
 
 
-async def _embedded(settings: Settings, stack: AsyncExitStack, store: Store) -> Backends:
+def _moog_pace(dynamic: Dynamic) -> Pace:
+    current = dynamic.current
+    return Pace(current.moog_rate_limit, current.moog_rate_period)
+
+
+async def _embedded(
+    settings: Settings, stack: AsyncExitStack, store: Store, dynamic: Dynamic
+) -> Backends:
     path = settings.state_dir / "queue.db"
-    moog = settings.moog
     return Backends(
         queue=await stack.enter_async_context(open_queue(path, limits=_limits(settings))),
         store=store,
         fanout=LocalFanout(),
         bulletin=NoBulletin(),
         board=NoPeers(),
-        rate_limit=LocalRateLimit(moog.rate_limit, period_s=moog.rate_period_s),
+        rate_limit=LocalRateLimit(partial(_moog_pace, dynamic)),
         spool=None,
     )
 
@@ -141,9 +152,9 @@ async def _shared(
     stack: AsyncExitStack,
     store: Store,
     options: RedisOptions,
-    scene: tuple[CollectorRegistry, str],
+    scene: tuple[CollectorRegistry, str, Dynamic],
 ) -> Backends:
-    registry, instance_id = scene
+    registry, instance_id, dynamic = scene
     link = await stack.enter_async_context(open_link(options))
     spool = await stack.enter_async_context(
         open_spooled(
@@ -154,14 +165,13 @@ async def _shared(
     )
     bulletin = RedisBulletin(link, instance_id=instance_id)
     fanout = RedisFanout(link, bulletin, instance_id=instance_id, registry=registry)
-    moog = settings.moog
     return Backends(
         queue=spool,
         store=store,
         fanout=fanout,
         bulletin=bulletin,
         board=RedisPeers(link, instance_id=instance_id),
-        rate_limit=RedisRateLimit(link, "moog", moog.rate_limit, period_s=moog.rate_period_s),
+        rate_limit=RedisRateLimit(link, "moog", partial(_moog_pace, dynamic)),
         spool=spool,
         tasks=(bulletin.run, fanout.run, spool.run),
         logins=(partial(_log_in_to_redis, link),),

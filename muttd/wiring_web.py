@@ -51,15 +51,9 @@ def api_keys(settings: Settings, key_files: Sequence[KeyFile]) -> list[ApiKey]:
     return keys
 
 
-def start_web(
-    nursery: trio.Nursery,
-    settings: Settings,
-    parts: Parts,
-    scene: StatusParts,
-    keys: Sequence[ApiKey],
-    listener: WebListener,
-) -> None:
-    """Start the page, the API and the live feed."""
+def _services(
+    settings: Settings, parts: Parts, scene: StatusParts, keys: Sequence[ApiKey], *, is_tls: bool
+) -> Services:
     account = parts.accounts["http"]
 
     def count_received(items: int, rejected: int) -> None:
@@ -70,7 +64,11 @@ def start_web(
         parts.rules.poke()
         parts.backends.bulletin.announce(Topic.RULES)
 
-    services = Services(
+    def dynamic_changed() -> None:
+        parts.dynamic_watch.poke()
+        parts.backends.bulletin.announce(Topic.DYNAMIC)
+
+    return Services(
         store=parts.backends.store,
         queue=parts.backends.queue,
         fanout=parts.backends.fanout,
@@ -81,14 +79,27 @@ def start_web(
         readiness=partial(readiness, scene),
         status=partial(status, scene),
         rules_changed=rules_changed,
+        dynamic=parts.dynamic,
+        dynamic_changed=dynamic_changed,
         is_accepting=lambda: not scene.is_draining(),
         count_received=count_received,
         queue_limit=settings.queue.max_events,
         ingest_wait_s=settings.intake.wait_s,
         max_body_octets=settings.http_server.max_body_octets,
-        dynamic=parts.dynamic,
-        secure_cookies=listener.tls is not None,
+        secure_cookies=is_tls,
     )
+
+
+def start_web(
+    nursery: trio.Nursery,
+    settings: Settings,
+    parts: Parts,
+    scene: StatusParts,
+    keys: Sequence[ApiKey],
+    listener: WebListener,
+) -> None:
+    """Start the page, the API and the live feed."""
+    services = _services(settings, parts, scene, keys, is_tls=listener.tls is not None)
     sessions = Sessions()
     hub = LiveHub(services, sessions)
     nursery.start_soon(hub.serve_hub)

@@ -13,7 +13,7 @@ import pytest
 from muttd.cli import build_parser
 from muttd.commands import outcome
 from muttd.settings import declared
-from muttd.settings_text import render_env_file, render_page
+from muttd.settings_text import render_dynamic_page, render_env_file, render_page
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
@@ -30,7 +30,12 @@ def text_of(path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("etc/mutt.env", render_env_file()), ("docs/settings.md", render_page())]
+    ("name", "text"),
+    [
+        ("etc/mutt.env", render_env_file()),
+        ("docs/settings.md", render_page()),
+        ("docs/dynamic.md", render_dynamic_page()),
+    ],
 )
 def test_generated_files_are_up_to_date(name: str, text: str) -> None:
     assert text_of(ROOT / name) == text, "run script/generate"

@@ -32,7 +32,7 @@ NOUNS = {"errors", "event", "decision", "sink", "pulse"}
 MAY_IMPORT = {
     "protocol": {"errors"},
     "rules": NOUNS,
-    "dynamic": {"settings_table"},
+    "dynamic": {"errors", "settings_table"},
     "queue": NOUNS | {"migrations", "sqlite_file", "backoff"},
     "store": NOUNS | {"migrations", "sqlite_file", "backoff", "rules.model"},
     "listeners": NOUNS | {"protocol", "accounts"},
@@ -59,13 +59,14 @@ MAY_IMPORT = {
     "settings_backends": {"settings_table", "settings_values"},
     "settings_listeners": {"settings_table", "settings_values"},
     "settings": {
+        "dynamic",
         "errors",
         "settings_backends",
         "settings_listeners",
         "settings_table",
         "settings_values",
     },
-    "settings_text": {"settings", "settings_table", "settings_values"},
+    "settings_text": {"dynamic", "settings", "settings_table", "settings_values"},
     "cli": {"commands", "errors"},
     "__main__": {"cli"},
 }

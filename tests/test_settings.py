@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from muttd.dynamic import ROWS, DynamicSettings
 from muttd.errors import ConfigError
-from muttd.settings import Settings, declared, load
+from muttd.settings import Settings, configured_keys, declared, load
 from muttd.settings_table import Source
 from muttd.settings_values import (
     Address,
@@ -51,7 +52,6 @@ def test_every_setting_can_be_set_by_its_name() -> None:
             "MUTTD_DRAIN_S": "2.5",
             "MUTTD_UDP_RECEIVE_BUFFER_OCTETS": "65536",
             "MUTTD_HTTP": "127.0.0.1:0",
-            "MUTTD_HISTORY_DAYS": "0",
             "MUTTD_RULES_CHECK_INTERVAL_S": "0.5",
             "MUTTD_INGEST_API_KEY": "in",
             "MUTTD_ADMIN_API_KEY": "adm",
@@ -85,14 +85,11 @@ def test_every_setting_can_be_set_by_its_name() -> None:
             "MUTTD_INTAKE_WAIT_S": "1",
             "MUTTD_QUEUE_MAX_EVENTS": "5000",
             "MUTTD_QUEUE_CLAIM_IDLE_S": "30",
-            "MUTTD_ALERTER_MAX_RETRIES": "4",
             "MUTTD_ALERTER_BATCH_ENTRIES": "8",
             "MUTTD_MOOG_WEBHOOK_URL": "https://moog.example/events",
             "MUTTD_MOOG_API_KEY": "moo",
             "MUTTD_MOOG_AUTH_HEADER": "X-Moog-Key",
             "MUTTD_MOOG_TIMEOUT_S": "6",
-            "MUTTD_MOOG_RATE_LIMIT": "7",
-            "MUTTD_MOOG_RATE_PERIOD_S": "2",
             "MUTTD_MOOG_BACKOFF_BASE_S": "0.1",
             "MUTTD_MOOG_BACKOFF_CAP_S": "9",
             "MUTTD_REDIS_URL": "rediss+sentinel://s1:26379,s2:26379/mymaster/1",
@@ -115,16 +112,18 @@ def test_every_setting_can_be_set_by_its_name() -> None:
             "MUTTD_TLS_MIN_VERSION": "1.3",
             "MUTTD_TLS_HANDSHAKE_S": "3",
             "MUTTD_SPOOL_MAX_BYTES": "2000000",
-            "MUTTD_EVENT_RETENTION_MONTHS": "6",
-            "MUTTD_CONFIG_AUDIT_DAYS": "90",
             "MUTTD_ARCHIVE_DIR": "/srv/archive",
+            **{row.name: "60" for row in ROWS.values()},
+            "MUTTD_ALERTER_MAX_RETRIES": "4",
+            "MUTTD_HISTORY_DAYS": "0",
+            "MUTTD_MOOG_RATE_PERIOD_S": "2",
         }
     )
     # A setting that is declared and not named above would still have its default.
     assert set(settings.sources.values()) == {Source.ENVIRONMENT}
     assert (settings.state_dir, settings.daemon_name) == (Path("/srv/mutt"), "collector-1")
     assert (settings.log_level, settings.log_format) == (LogLevel.DEBUG, LogFormat.JSON)
-    assert (settings.drain_s, settings.history_days) == (2.5, 0)
+    assert (settings.drain_s, settings.dynamic.history_days) == (2.5, 0)
     assert settings.http == (Address("127.0.0.1", 0),)
     assert settings.syslog.udp == ()
     assert settings.syslog.tcp == (Address("10.0.0.1", 601), Address("::1", 602))
@@ -134,7 +133,7 @@ def test_every_setting_can_be_set_by_its_name() -> None:
     assert settings.snmp.users_file == Path("/etc/mutt/snmp-users.conf")
     assert settings.http_server.max_body_octets == 4096
     assert (settings.intake.buffer_events, settings.queue.max_events) == (2000, 5000)
-    assert (settings.alerter.max_retries, settings.alerter.batch_entries) == (4, 8)
+    assert (settings.dynamic.alerter_max_retries, settings.alerter.batch_entries) == (4, 8)
     assert settings.moog.webhook_url == "https://moog.example/events"
     assert settings.moog.api_key == Secret("moo")
     assert (settings.moog.auth_header, settings.moog.backoff_cap_s) == ("X-Moog-Key", 9.0)
@@ -150,6 +149,14 @@ def test_every_setting_can_be_set_by_its_name() -> None:
     assert settings.is_https
     assert settings.spool.max_octets == 2_000_000
     assert settings.retention.archive_dir == Path("/srv/archive")
+    assert settings.dynamic == dataclasses.replace(
+        DynamicSettings(**dict.fromkeys(ROWS, 60)),  # type: ignore[arg-type]  # one is text
+        unhandled_default_team="60",
+        alerter_max_retries=4,
+        history_days=0,
+        moog_rate_period=2.0,
+    )
+    assert configured_keys(settings) == set(ROWS)
 
 
 def test_a_password_and_its_successor_are_both_tried(tmp_path: Path) -> None:
@@ -231,9 +238,9 @@ def test_every_mistake_is_reported_at_once_with_the_name_meant() -> None:
         }
     ) == (
         "MUTTD_LOG_LEVEL: must be one of debug, info, warning, error",
-        "MUTTD_HISTORY_DAYS: not a valid int",
         "MUTTD_QUEUE_CLAIM_IDLE_S: must be at least 1 seconds",
         "MUTTD_ALERTER_BATCH_ENTRIES: must be at most 1000",
+        "MUTTD_HISTORY_DAYS: not a valid int",
         "MUTTD_SYSLOG_UDPP: no such setting; did you mean MUTTD_SYSLOG_UDP?",
     )
 

@@ -17,6 +17,7 @@ class Topic(enum.StrEnum):
     """What there is to tell."""
 
     RULES = "rules"  # rules, development hosts or teams have changed
+    DYNAMIC = "dynamic"  # a value of the dynamic configuration has changed
     VIEWERS = "viewers"  # somebody has begun to watch live events
 
 

@@ -10,12 +10,13 @@ than the limit says, until Redis is back: an alert that is late is worse than on
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import redis
 import trio
 
 from muttd.errors import StoreUnavailable
-from muttd.queue.counters import LocalRateLimit
+from muttd.queue.counters import LOOK_AGAIN_S, LocalRateLimit, Pace
 from muttd.queue.redis_keys import RedisKeys
 from muttd.queue.redis_link import RedisLink
 
@@ -50,16 +51,14 @@ class RedisRateLimit:
     Args:
         link: The way to Redis.
         name: Of the limit; all who use it share it.
-        limit: Passes in any window.
-        period_s: The window, in seconds.
+        pace: Gives what is in force.
     """
 
-    def __init__(self, link: RedisLink, name: str, limit: int, *, period_s: float) -> None:
+    def __init__(self, link: RedisLink, name: str, pace: Callable[[], Pace]) -> None:
         self._link = link
         self._key = RedisKeys(link.options.prefix).rate(name)
-        self._limit = limit
-        self._period_us = round(period_s * 1_000_000)
-        self._alone = LocalRateLimit(limit, period_s=period_s)
+        self._pace = pace
+        self._alone = LocalRateLimit(pace)
         self._alone_until = -1.0
 
     async def wait_turn(self) -> None:
@@ -73,9 +72,10 @@ class RedisRateLimit:
                 break
             if not wait_us:
                 break
-            await trio.sleep(wait_us / 1_000_000)
+            await trio.sleep(min(wait_us / 1_000_000, LOOK_AGAIN_S))
         # What went through the shared limit fits here as well; counted, it is known when alone.
         await self._alone.wait_turn()
 
     def _take_turn(self, client: redis.Redis) -> int:
-        return int(client.eval(_TAKE_TURN, 1, self._key, self._limit, self._period_us))
+        limit, period_s = self._pace()
+        return int(client.eval(_TAKE_TURN, 1, self._key, limit, round(period_s * 1_000_000)))

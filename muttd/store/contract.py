@@ -4,6 +4,7 @@
                               unmatched -> event_history
                               alerts    -> alerts               idempotent by alert_id
     change a rule, host, team -> the row, its revision and config_audit_log in ONE transaction
+    change dynamic values     -> the rows and config_audit_log in ONE transaction
 
 Every method raises StoreUnavailable when the backend cannot answer now and StoreRefused when it
 never will. Times are aware and UTC; lists are newest first unless they say otherwise.
@@ -11,7 +12,7 @@ never will. Times are aware and UTC; lists are newest first unless they say othe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +24,9 @@ from muttd.decision import Alert, AlertState, Decided, Delivery
 from muttd.rules.model import Rule, RuleBook, RuleDraft, TeamEntry
 
 MAX_PAGE_ITEMS = 200
+
+# Of dynamic configuration.
+SettingValue = int | float | str
 
 T = TypeVar("T")
 
@@ -134,6 +138,23 @@ class ChangedRecord:
     record_id: str
     old: dict[str, Any] | None
     new: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSetting:
+    """One row of dynamic_config: a value that was set over its default.
+
+    Attributes:
+        key: A field of DynamicSettings; of another version's, perhaps.
+        value: As JSON has it.
+        changed_by: The name of the API key.
+        changed_at: Aware, UTC.
+    """
+
+    key: str
+    value: Any
+    changed_by: str
+    changed_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,6 +303,19 @@ class Store(Protocol):
         """Write config_audit_log for what is changed elsewhere, in one transaction.
 
         For what is not kept in the store: a dead letter, which is in the queue.
+        """
+        ...
+
+    async def dynamic_values(self) -> list[StoredSetting]:
+        """Dynamic configuration that was set over the defaults, by key."""
+        ...
+
+    async def change_dynamic_values(
+        self, values: Mapping[str, SettingValue | None], change: Change
+    ) -> None:
+        """Set each key, or with None take it back to its default; all in one transaction.
+
+        What is at its default already is left as it is, and no change.
         """
         ...
 

@@ -29,6 +29,7 @@ from muttd.migrations import Migration
 from muttd.store.postgres_alerts import PostgresAlerts, insert_alerts
 from muttd.store.postgres_changes import PostgresChanges
 from muttd.store.postgres_connection import Connection
+from muttd.store.postgres_dynamic import PostgresDynamic
 from muttd.store.postgres_events import PostgresEvents, insert_decided
 from muttd.store.postgres_hosts import PostgresHosts
 from muttd.store.postgres_link import open_link
@@ -50,7 +51,13 @@ _log = logging.getLogger(__name__)
 
 
 class PostgresStore(
-    PostgresEvents, PostgresAlerts, PostgresRules, PostgresHosts, PostgresChanges, PostgresRetention
+    PostgresEvents,
+    PostgresAlerts,
+    PostgresRules,
+    PostgresHosts,
+    PostgresDynamic,
+    PostgresChanges,
+    PostgresRetention,
 ):
     """Store, in PostgreSQL. Made by open_postgres_store."""
 

@@ -54,13 +54,14 @@ def write_change(
         old: What it was; None: it is new.
         new: What it is now; None: it was deleted.
     """
-    _insert(connection, change, record, old, new)
+    write_audit(connection, change, record, old, new)
     connection.execute(_RAISE_REVISION)
 
 
-def _insert(
+def write_audit(
     connection: Connection, change: Change, record: tuple[str, str], old: Value, new: Value
 ) -> None:
+    """Write one row of config_audit_log alone, for what is no part of the rule book."""
     operation = "CREATE" if old is None else "DELETE" if new is None else "UPDATE"
     connection.execute(
         "INSERT INTO config_audit_log (changed_by, operation, table_name, record_id,"
@@ -132,7 +133,9 @@ class PostgresChanges:
 
         def work(connection: Connection) -> None:
             for each in records:
-                _insert(connection, change, (each.table_name, each.record_id), each.old, each.new)
+                write_audit(
+                    connection, change, (each.table_name, each.record_id), each.old, each.new
+                )
 
         await self._link.write(work)
 

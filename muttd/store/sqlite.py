@@ -22,6 +22,7 @@ from muttd.migrations import find_sql_dir
 from muttd.sqlite_file import open_sqlite
 from muttd.store.sqlite_alerts import SqliteAlerts, insert_alerts
 from muttd.store.sqlite_changes import SqliteChanges
+from muttd.store.sqlite_dynamic import SqliteDynamic
 from muttd.store.sqlite_events import SqliteEvents, insert_decided
 from muttd.store.sqlite_hosts import SqliteHosts
 from muttd.store.sqlite_retention import SqliteRetention
@@ -33,7 +34,13 @@ SEARCH_DEADLINE_S = 10.0
 
 
 class SqliteStore(
-    SqliteEvents, SqliteAlerts, SqliteRules, SqliteHosts, SqliteChanges, SqliteRetention
+    SqliteEvents,
+    SqliteAlerts,
+    SqliteRules,
+    SqliteHosts,
+    SqliteDynamic,
+    SqliteChanges,
+    SqliteRetention,
 ):
     """Store, in a SQLite file. Made by open_store."""
 

@@ -45,13 +45,14 @@ def write_change(
         old: What it was; None: it is new.
         new: What it is now; None: it was deleted.
     """
-    _insert(connection, change, record, old, new)
+    write_audit(connection, change, record, old, new)
     connection.execute("UPDATE rule_book SET revision = revision + 1")
 
 
-def _insert(
+def write_audit(
     connection: sqlite3.Connection, change: Change, record: tuple[str, str], old: Value, new: Value
 ) -> None:
+    """Write one row of config_audit_log alone, for what is no part of the rule book."""
     operation = "CREATE" if old is None else "DELETE" if new is None else "UPDATE"
     connection.execute(
         "INSERT INTO config_audit_log (changed_at, changed_by, operation, table_name, record_id,"
@@ -125,7 +126,9 @@ class SqliteChanges:
 
         def work(connection: sqlite3.Connection) -> None:
             for each in records:
-                _insert(connection, change, (each.table_name, each.record_id), each.old, each.new)
+                write_audit(
+                    connection, change, (each.table_name, each.record_id), each.old, each.new
+                )
 
         await self._file.write(work)
 

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 from muttd.errors import DuplicateRecord, InvalidInput, NoSuchRecord, QueueFull, StoreUnavailable
 from muttd.web.api.alerts import alert_routes
 from muttd.web.api.audit import audit_routes
+from muttd.web.api.config import config_routes
 from muttd.web.api.config_audit import config_audit_routes
 from muttd.web.api.dead_letters import dead_letter_routes
 from muttd.web.api.events import event_routes
@@ -63,6 +64,7 @@ def create_app(services: Services, sessions: Sessions) -> ASGIApp:
         *rule_routes(),
         *host_routes(),
         *team_routes(),
+        *config_routes(),
         *config_audit_routes(),
         *alert_routes(),
         *dead_letter_routes(),

@@ -33,12 +33,13 @@ class Services:
         readiness: Each dependency and listener by name: {"queue": {"ok": True, "error": None}}.
         status: The status document of GET /api/v2/status.
         rules_changed: Tells the daemon to recompile its rules now.
+        dynamic: The dynamic configuration in force, and its defaults.
+        dynamic_changed: Tells the daemons to look at the stored values now.
         is_accepting: False while the daemon drains: ingest answers 503.
         queue_limit: Most events the ingest stream may hold; shown in a 503.
         ingest_wait_s: How long ingest waits for the queue before it answers 503.
         max_body_octets: Longest request body, after decompression too.
         secure_cookies: Whether the page is served over TLS.
-        dynamic: What operators change at run time.
         count_received: Told of every ingest request: how many items it brought, and how many of
             them are no events. The accounts of the HTTP listener begin here.
     """
@@ -53,10 +54,11 @@ class Services:
     readiness: Callable[[], Awaitable[dict[str, dict[str, Any]]]]
     status: Callable[[], Awaitable[dict[str, Any]]]
     rules_changed: Callable[[], None]
+    dynamic: Dynamic
+    dynamic_changed: Callable[[], None]
     is_accepting: Callable[[], bool]
     queue_limit: int
     ingest_wait_s: float
     max_body_octets: int
     secure_cookies: bool
-    dynamic: Dynamic
     count_received: Callable[[int, int], None] = _count_nothing

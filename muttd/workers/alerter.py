@@ -21,6 +21,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from muttd.backoff import backoff_s
 from muttd.decision import Alert, AlertState, Decided, alert_id_for, encode_alerts
+from muttd.dynamic import Dynamic
 from muttd.errors import StoreError, StoreUnavailable
 from muttd.event import EventIds, decode_events, encode_events, utc_now
 from muttd.pulse import Pulse
@@ -48,18 +49,16 @@ class AlerterPolicy:
     Attributes:
         consumer: This daemon's name in the queue.
         batch_entries: Entries taken at once.
-        max_retries: Deliveries after which an event that makes the code fail is buried.
         claim_idle_s: Silence after which another consumer's entries are taken over.
-        keep_history: Whether unmatched events are stored.
         alert_state: QUEUED when there is a destination, else UNROUTED.
+        dynamic: What operators change: retries, and whether unmatched events are stored.
     """
 
     consumer: str
     batch_entries: int
-    max_retries: int
     claim_idle_s: float
-    keep_history: bool
     alert_state: AlertState
+    dynamic: Dynamic
 
 
 class _GivenUp(StoreError):
@@ -118,9 +117,7 @@ class Alerter:
         self._rules = neighbours.rules
         self._policy = policy
         self._metrics = metrics
-        self._guard = Guard(
-            max_retries=policy.max_retries, origin=policy.consumer, event_ids=event_ids
-        )
+        self._guard = Guard(policy.dynamic, origin=policy.consumer, event_ids=event_ids)
         self._failures = 0
         self._held: list[str] = []
         # When the oldest entry in hand was appended, and how late the last ones were done.
@@ -266,7 +263,7 @@ class Alerter:
 
     async def _record_once(self, decided: Sequence[Decided]) -> list[Alert]:
         alerts = [_alert_of(each) for each in decided if _raises_alert(each)]
-        if not self._policy.keep_history:
+        if not self._policy.dynamic.current.history_days:
             decided = [each for each in decided if each.decision.matched]
         if decided:
             await self._store.record(decided, alerts, self._policy.alert_state)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from muttd.decision import Decided
+from muttd.dynamic import Dynamic
 from muttd.errors import StoreRefused
 from muttd.event import Event, EventIds, decode_events, encode_events, utc_now
 from muttd.queue.contract import Entry
@@ -45,13 +46,13 @@ class Guard:
     """Decides entries without ever failing.
 
     Args:
-        max_retries: Deliveries after which a failing event is buried.
+        dynamic: Says after how many deliveries a failing event is buried.
         origin: This daemon's name, for dead letters.
         event_ids: For the ids of dead letters.
     """
 
-    def __init__(self, *, max_retries: int, origin: str, event_ids: EventIds) -> None:
-        self._max_retries = max_retries
+    def __init__(self, dynamic: Dynamic, *, origin: str, event_ids: EventIds) -> None:
+        self._dynamic = dynamic
         self._origin = origin
         self._event_ids = event_ids
 
@@ -64,7 +65,7 @@ class Guard:
             except StoreRefused as exc:
                 outcome.letters.append(self._letter(entry, None, str(exc)))
                 continue
-            if entry.deliveries > self._max_retries:
+            if entry.deliveries > self._dynamic.current.alerter_max_retries:
                 self._suspect(entry, events, outcome)
                 continue
             try:
@@ -81,7 +82,7 @@ class Guard:
         _log.error("event %s makes the code fail", event.event_id, exc_info=exc)
         if entry.item_count > 1:
             outcome.again.append(event)
-        elif entry.deliveries < self._max_retries:
+        elif entry.deliveries < self._dynamic.current.alerter_max_retries:
             outcome.pending.add(entry.entry_id)
         else:
             text = f"{type(exc).__name__}: {exc}"[:_ERROR_CHARS]

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import msgspec
 
 from muttd.event import utc_now
 from muttd.rules.model import RuleBook
+from muttd.workers.snapshot_file import read_snapshot, write_snapshot
 
 # Raised when an older program could not read what this one writes.
 _FORM = 1
@@ -37,33 +37,13 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
 
 def save_snapshot(path: Path, book: RuleBook) -> None:
     """Replace the snapshot. Blocks. A failure is logged: what is in force does not hang on it."""
-    draft = path.with_name(path.name + ".new")
-    octets = msgspec.msgpack.encode(Snapshot(_FORM, utc_now(), book))
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(octets)
-            file.flush()
-            # Before the rename: after a power cut the name must not lead to an empty file.
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as exc:
-        _log.error("rules: the snapshot %s cannot be written: %s", path, exc.strerror)
+    write_snapshot(path, msgspec.msgpack.encode(Snapshot(_FORM, utc_now(), book)))
 
 
 def load_snapshot(path: Path) -> Snapshot | None:
     """The snapshot; None when there is none that can be read. Blocks."""
-    try:
-        snapshot = msgspec.msgpack.decode(path.read_bytes(), type=Snapshot)
-    except FileNotFoundError:
-        return None
-    except OSError as exc:
-        _log.error("rules: the snapshot %s cannot be read: %s", path, exc.strerror)
-        return None
-    except msgspec.MsgspecError as exc:
-        _log.error("rules: the snapshot %s is of no use: %s", path, exc)
-        return None
-    if snapshot.form != _FORM:
-        _log.error("rules: the snapshot %s has form %d, not %d", path, snapshot.form, _FORM)
+    snapshot = read_snapshot(path, Snapshot)
+    if snapshot is not None and snapshot.form != _FORM:
+        _log.error("the snapshot %s has form %d, not %d", path, snapshot.form, _FORM)
         return None
     return snapshot

@@ -15,6 +15,7 @@ import trio
 
 from muttd import __version__
 from muttd.accounts import Accounts
+from muttd.dynamic import Dynamic
 from muttd.errors import StoreUnavailable
 from muttd.event import iso_utc, utc_now
 from muttd.queue.contract import Queue, Stream
@@ -79,6 +80,7 @@ class Parts:
     rates: Rates
     queue: Queue
     queue_limit: int
+    dynamic: Dynamic
     probes: Mapping[str, Probe]
     intake: Intake
     alerter: Alerter
@@ -268,7 +270,9 @@ def _forwarder(forwarder: Forwarder | None) -> dict[str, Any]:
 
 def _depth_warnings(parts: Parts, queue: Mapping[str, Mapping[str, Any]]) -> list[str]:
     ingest = queue[Stream.INGEST.value]["items"]
-    if ingest is not None and ingest * 10 >= parts.queue_limit * 8:
+    if ingest is None:
+        return []
+    if ingest * 10 >= parts.queue_limit * 8 or ingest >= parts.dynamic.current.queue_warn_events:
         return [f"the queue holds {ingest} of at most {parts.queue_limit} events"]
     return []
 
@@ -297,6 +301,7 @@ def _warnings(parts: Parts, dependencies: Mapping[str, dict[str, Any]]) -> list[
             )
         if account.dropped:
             warnings.append(f"{name}: {account.dropped} messages dropped")
+    warnings += [f"the stored {key} is passed over: {why}" for key, why in parts.dynamic.faults]
     warnings += [f"rule {rule_id} takes no part: {why}" for rule_id, why in parts.rules.faults]
     forwarder = parts.forwarder
     if forwarder is None:

@@ -17,10 +17,12 @@ from muttd.migrations import find_sql_dir
 from muttd.store.contract import Change
 from muttd.store.postgres import PostgresStore, migrate_postgres, open_postgres_store
 from muttd.store.postgres_options import PostgresOptions
+from muttd.store.postgres_schema import known_migrations
 
 pytestmark = needs_postgres
 
-ALL = ["0001_events", "0002_configuration"]
+ALL = [str(each) for each in known_migrations()]
+FUTURE = f"{len(ALL) + 1:04}_future"
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def url() -> Iterator[str]:
 def newer_sql(tmp_path: Path) -> Path:
     """The migrations of the next version."""
     shutil.copytree(find_sql_dir() / "postgres", tmp_path / "postgres")
-    (tmp_path / "postgres" / "0003_future.sql").write_text("CREATE TABLE future (n integer);")
+    (tmp_path / "postgres" / f"{FUTURE}.sql").write_text("CREATE TABLE future (n integer);")
     return tmp_path
 
 
@@ -101,17 +103,17 @@ async def test_an_old_schema_is_refused_when_it_may_not_be_changed(
     url: str, newer_sql: Path
 ) -> None:
     options = PostgresOptions(url=url, auto_migrate=False)
-    with pytest.raises(StoreRefused, match="0001_events, 0002_configuration: run muttd migrate"):
+    with pytest.raises(StoreRefused, match=", ".join(ALL) + ": run muttd migrate"):
         await look_at(options)
     await migrate_postgres(options)
     async with open_postgres_store(options) as store:
         await store.ping()
-    with pytest.raises(StoreRefused, match="0003_future: run muttd migrate"):
+    with pytest.raises(StoreRefused, match=f"{FUTURE}: run muttd migrate"):
         await look_at(options, newer_sql)
 
 
 async def test_a_migration_that_fails_leaves_nothing_of_itself(url: str, newer_sql: Path) -> None:
-    broken = newer_sql / "postgres" / "0003_future.sql"
+    broken = newer_sql / "postgres" / f"{FUTURE}.sql"
     broken.write_text("CREATE TABLE future (n integer); SELECT 1/0;")
     with pytest.raises(psycopg.errors.DivisionByZero):
         await migrate_postgres(PostgresOptions(url=url), sql_dir=newer_sql)

@@ -71,6 +71,7 @@ class Site:
     registry: CollectorRegistry
     app: Any
     rules_changes: list[None] = field(default_factory=list)
+    dynamic_changes: list[None] = field(default_factory=list)
     readiness: dict[str, dict[str, Any]] = field(default_factory=dict)
     event_ids: EventIds = field(default_factory=EventIds)
 
@@ -177,6 +178,7 @@ async def open_site(directory: Path) -> AsyncIterator[Site]:
     ):
         readiness = {"queue": {"ok": True, "error": None}, "store": {"ok": True, "error": None}}
         rules_changes: list[None] = []
+        dynamic_changes: list[None] = []
 
         async def ready() -> dict[str, dict[str, Any]]:
             return readiness
@@ -198,12 +200,13 @@ async def open_site(directory: Path) -> AsyncIterator[Site]:
             readiness=ready,
             status=status,
             rules_changed=lambda: rules_changes.append(None),
+            dynamic=Dynamic(DynamicSettings(breaker_failures=7), configured={"breaker_failures"}),
+            dynamic_changed=lambda: dynamic_changes.append(None),
             is_accepting=lambda: True,
             queue_limit=QUEUE_LIMIT,
             ingest_wait_s=1.0,
             max_body_octets=BODY_LIMIT_OCTETS,
             secure_cookies=False,
-            dynamic=Dynamic(DynamicSettings()),
         )
         sessions = Sessions(clock=clock)
         yield Site(
@@ -215,5 +218,6 @@ async def open_site(directory: Path) -> AsyncIterator[Site]:
             registry=registry,
             app=create_app(services, sessions),
             rules_changes=rules_changes,
+            dynamic_changes=dynamic_changes,
             readiness=readiness,
         )

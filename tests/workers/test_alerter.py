@@ -13,6 +13,7 @@ from interruption import Interruption, an_event, wait_until
 from prometheus_client import CollectorRegistry
 
 from muttd.decision import AlertState, Decision, Environment, Handling, decode_alerts
+from muttd.dynamic import Dynamic, DynamicSettings
 from muttd.event import Event, EventIds, encode_events
 from muttd.queue.contract import Batch, Queue, Stream
 from muttd.queue.fanout import DecidedBatch, LocalFanout
@@ -86,9 +87,8 @@ async def start(
                 **{
                     "consumer": "test",
                     "batch_entries": 8,
-                    "max_retries": 3,
                     "claim_idle_s": 0.1,
-                    "keep_history": True,
+                    "dynamic": Dynamic(DynamicSettings(alerter_max_retries=3)),
                     "alert_state": AlertState.QUEUED,
                     **policy,
                 }
@@ -149,7 +149,7 @@ async def test_while_the_queue_is_away_acks_wait_and_no_effect_is_doubled(start:
 
 
 async def test_without_history_only_matched_events_are_stored(start: Start) -> None:
-    scene = await start(keep_history=False)
+    scene = await start(dynamic=Dynamic(DynamicSettings(history_days=0)))
     await scene.append(an_event("nothing"), an_event("LINK-3-UPDOWN"))
     await scene.wait_items(Stream.ALERT, 1)
     assert await scene.stored() == ["LINK-3-UPDOWN"]

@@ -22,7 +22,7 @@ from muttd.decision import (
 from muttd.errors import DeliverLater, DestinationHeld, Undeliverable
 from muttd.event import utc_now
 from muttd.queue.contract import Batch, Queue, Stream
-from muttd.queue.counters import LocalRateLimit
+from muttd.queue.counters import LocalRateLimit, Pace
 from muttd.queue.letters import LetterKind, LetterQuery
 from muttd.store.contract import Store, Window
 from muttd.workers.forwarder import Forwarder, ForwarderMetrics, ForwarderPolicy
@@ -57,7 +57,7 @@ class Scene:
             self.queue,
             self.store,
             self.destination,
-            LocalRateLimit(1000, period_s=1.0),
+            LocalRateLimit(lambda: Pace(1000, 1.0)),
             ForwarderPolicy(
                 consumer="test", backoff_base_s=0.01, backoff_cap_s=0.05, claim_idle_s=0.2
             ),

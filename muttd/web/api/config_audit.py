@@ -41,7 +41,7 @@ async def list_changes(request: Request) -> Response:
     window = params.window()
     params.check()
     page = await services.store.config_changes(query, window)
-    return list_response("changes", [_change_as_json(each) for each in page.items], page, window)
+    return list_response("changes", [change_as_json(each) for each in page.items], page, window)
 
 
 def config_audit_routes() -> list[BaseRoute]:
@@ -49,7 +49,8 @@ def config_audit_routes() -> list[BaseRoute]:
     return [resource("/api/v2/config-audit", get=list_changes)]
 
 
-def _change_as_json(change: ConfigChange) -> dict[str, Any]:
+def change_as_json(change: ConfigChange) -> dict[str, Any]:
+    """A change as the API shows it."""
     return {
         "id": change.id,
         "changed_at": iso_utc(change.changed_at),
