@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from muttd.rules.validate import severity_from
+from muttd.rules.fields import severity_from
 
 # RFC 5424, 6.2.1, table 1, with the names of syslog(3). The index is the facility.
 FACILITY_NAMES = (

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from muttd.errors import DuplicateRecord, InvalidInput, NoSuchRecord, QueueFull, StoreUnavailable
@@ -28,6 +29,7 @@ from muttd.web.api.dead_letters import dead_letter_routes
 from muttd.web.api.events import event_routes
 from muttd.web.api.hosts import host_routes
 from muttd.web.api.ingest import ingest_routes
+from muttd.web.api.openapi import openapi_routes
 from muttd.web.api.rules import rule_routes
 from muttd.web.api.status import status_routes
 from muttd.web.api.teams import team_routes
@@ -35,8 +37,9 @@ from muttd.web.auth import CSRF_HEADER, Sessions, TooManyGuesses
 from muttd.web.envelope import Envelope
 from muttd.web.health import health_routes
 from muttd.web.metrics import WebMetrics, metrics_routes
+from muttd.web.openapi import openapi_document
 from muttd.web.pages import page_routes
-from muttd.web.resource import MAY_INGEST, CrossSite, Guarded
+from muttd.web.resource import CrossSite
 from muttd.web.responses import RETRY_AFTER_S, error_response
 from muttd.web.services import Services
 
@@ -56,7 +59,7 @@ def create_app(services: Services, sessions: Sessions) -> ASGIApp:
     routes: list[BaseRoute] = [
         # First, because routes are tried in this order and this one is asked a thousand times
         # as often as the others.
-        *_guarded_ingest(),
+        *ingest_routes(),
         *health_routes(),
         *metrics_routes(),
         *event_routes(),
@@ -69,6 +72,7 @@ def create_app(services: Services, sessions: Sessions) -> ASGIApp:
         *alert_routes(),
         *dead_letter_routes(),
         *status_routes(),
+        *openapi_routes(),
         *page_routes(services, sessions),
     ]
     metrics = WebMetrics.register(services.registry, routes)
@@ -87,17 +91,10 @@ def create_app(services: Services, sessions: Sessions) -> ASGIApp:
     )
     # A redirect would be built from the Host header, which the client chose.
     app.router.redirect_slashes = False
+    app.state.openapi = msgspec.json.encode(openapi_document(routes))
     app.state.services = services
     app.state.sessions = sessions
     return app
-
-
-def _guarded_ingest() -> list[BaseRoute]:
-    routes = ingest_routes()
-    for route in routes:
-        if isinstance(route, Route):
-            route.app = Guarded(route.app, allowed=MAY_INGEST)
-    return routes
 
 
 async def _refused(request: Request, exc: Exception) -> Response:

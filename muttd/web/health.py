@@ -13,20 +13,29 @@ from typing import Any
 import trio
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
+from muttd.web.declared import Answer, ok
+from muttd.web.resource import EVERYONE, call, resource
 from muttd.web.responses import JsonResponse
 from muttd.web.services import Services
+from muttd.web.shapes import Health, Readiness
 
 # A probe that waits longer than this has its answer.
 READINESS_TIMEOUT_S = 2.0
 
 
+@call("Whether the daemon's loop turns.", allowed=EVERYONE, answer=ok(Health))
 async def healthz(request: Request) -> Response:
     """GET /healthz."""
     return JsonResponse({"status": "ok"})
 
 
+@call(
+    "Whether every dependency and listener is well.",
+    allowed=EVERYONE,
+    answer=(ok(Readiness), Answer(503, Readiness)),
+)
 async def readyz(request: Request) -> Response:
     """GET /readyz."""
     services: Services = request.app.state.services
@@ -44,4 +53,4 @@ async def readyz(request: Request) -> Response:
 
 def health_routes() -> list[BaseRoute]:
     """The routes of both."""
-    return [Route("/healthz", healthz), Route("/readyz", readyz)]
+    return [resource("/healthz", get=healthz), resource("/readyz", get=readyz)]

@@ -69,6 +69,29 @@ _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 _SYNTAXES: dict[type, str] = {int: "INTEGER", bool: "INTEGER"}
 
 
+_NAME_SCHEMA = {"type": ["string", "integer", "null"], "maxLength": MAX_NAME_OCTETS}
+_EVENT_SCHEMA = {
+    "type": "object",
+    "description": "Keys that are not named here are kept as attributes; those in _ are dropped.",
+    "properties": {
+        "message": {"type": "string", "pattern": r"\S", "maxLength": MAX_MESSAGE_OCTETS},
+        "hostname": {"type": "string", "pattern": r"\S", "maxLength": MAX_HOSTNAME_OCTETS},
+        "timestamp": {"type": ["string", "null"], "format": "date-time"},
+        "syslog_severity": {"enum": [None, *range(8), *_SEVERITIES]},
+        "severity": {"description": "Read where there is no syslog_severity."},
+        "facility": {"enum": [None, *range(24), *_FACILITIES]},
+        "app_name": _NAME_SCHEMA,
+        "procid": _NAME_SCHEMA,
+        "msgid": _NAME_SCHEMA,
+        "trap_oid": {"type": ["string", "null"]},
+        "varbinds": {"type": ["array", "object", "null"], "maxItems": MAX_VARBINDS},
+    },
+    "required": ["message", "hostname"],
+}
+BODY_SCHEMA = {"anyOf": [_EVENT_SCHEMA, {"type": "array", "contains": _EVENT_SCHEMA}]}
+LINES_SCHEMA = {"type": "string", "description": "One event a line, each as in application/json."}
+
+
 class TooManyItems(InvalidInput):
     """More items than one request may bring."""
 

@@ -19,7 +19,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Scope
 
-from muttd.web.resource import Resource
+from muttd.web.declared import ok
+from muttd.web.resource import EVERYONE, Resource, call, resource
 from muttd.web.services import Services
 
 UNMATCHED = "unmatched"
@@ -76,6 +77,11 @@ class WebMetrics:
                 self.requests.labels(route, method, status)
 
 
+@call(
+    "Everything counted, for Prometheus.",
+    allowed=EVERYONE,
+    answer=(ok(str, media_type="text/plain"), ok(str, media_type="application/openmetrics-text")),
+)
 async def show_metrics(request: Request) -> Response:
     """GET /metrics: OpenMetrics for who asks for it, else the Prometheus text format."""
     services: Services = request.app.state.services
@@ -89,7 +95,7 @@ async def show_metrics(request: Request) -> Response:
 
 def metrics_routes() -> list[BaseRoute]:
     """The route of /metrics. It needs no key: it holds counts and no text off the wire."""
-    return [Route("/metrics", show_metrics)]
+    return [resource("/metrics", get=show_metrics)]
 
 
 def _methods_of(route: Route) -> Iterable[str]:

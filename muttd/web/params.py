@@ -1,11 +1,14 @@
-"""What comes in: query parameters, path parameters and JSON bodies, read once and checked whole.
+"""Parameters in the query and in the path: declared, read once and checked whole.
 
-    params = Params(request.query_params)
-    query = EventQuery(severity=params.integer("severity", at_least=0, at_most=7), ...)
-    params.check()          every wrong parameter at once: InvalidInput, a 400
+    SEVERITY = integer_param("severity", "Exactly this severity.", at_most=7)
 
-An empty value is no value: a browser's form sends the fields that nobody filled in.
-A parameter that nobody asked for is wrong, because a typo would otherwise widen the answer.
+    @call("Events, newest first.", params=(SEVERITY, *WINDOW), ...)
+    async def list_events(request): ... given_of(request)[SEVERITY] ...
+
+A declared parameter whose name is in braces in the route's path is read from there. Every wrong
+one is told at once: InvalidInput, a 400. An empty value is no value: a browser's form sends the
+fields that nobody filled in. A parameter that nobody declared is wrong, because a typo would
+otherwise widen the answer.
 """
 
 from __future__ import annotations
@@ -13,18 +16,16 @@ from __future__ import annotations
 import difflib
 import enum
 import re
-from collections.abc import Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeVar
 
-import msgspec
 from starlette.datastructures import QueryParams
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
 
 from muttd.errors import InvalidInput
-from muttd.store.contract import MAX_PAGE_ITEMS, Change, Window
+from muttd.store.contract import MAX_PAGE_ITEMS, Window
+from muttd.web.declared import Declared, Given
 
 T = TypeVar("T")
 E = TypeVar("E", bound=enum.StrEnum)
@@ -35,8 +36,6 @@ MAX_ID = 2**63 - 1
 MAX_PAGE = 10**9
 # Longer than any host name, OID or search that is meant; short enough to be harmless.
 MAX_TEXT_CHARS = 1024
-# A rule has some hundred octets. Ingest has a limit of its own.
-MAX_OBJECT_OCTETS = 1024 * 1024
 
 _INTEGER = re.compile(r"-?[0-9]{1,20}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -49,81 +48,114 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 _ALWAYS_KNOWN = "api_version"
 
 
-class Params:
-    """Query parameters of one request; gathers what is wrong with them."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Param(Declared[T]):
+    """One parameter. parse raises ValueError, which says what is wrong."""
 
-    def __init__(self, query: QueryParams) -> None:
-        self._values: dict[str, str] = {}
-        self._known = {_ALWAYS_KNOWN}
-        self._problems: list[tuple[str, str]] = []
-        for name, value in query.multi_items():
-            if name in self._values:
-                self._problems.append((name, "is given twice"))
-            self._values[name] = value
+    parse: Callable[[str], T]
 
-    def text(self, name: str) -> str | None:
-        """Any text."""
-        return self._read(name, lambda text: text)
 
-    def integer(self, name: str, *, at_least: int = 0, at_most: int = MAX_ID) -> int | None:
-        """A whole number within bounds."""
-        return self._read(name, lambda text: parse_integer(text, at_least, at_most))
+def text_param(name: str, text: str) -> Param[str]:
+    """Any text."""
+    return Param(name, text, {"type": "string", "maxLength": MAX_TEXT_CHARS}, str)
 
-    def boolean(self, name: str) -> bool | None:
-        """Either true or false."""
-        return self._read(name, _parse_boolean)
 
-    def choice(self, name: str, choices: type[E]) -> E | None:
-        """One of an enumeration's values, whatever their case."""
-        return self._read(name, lambda text: _parse_choice(text, choices))
+def integer_param(name: str, text: str, *, at_least: int = 0, at_most: int = MAX_ID) -> Param[int]:
+    """A whole number within bounds."""
+    schema = {"type": "integer", "minimum": at_least, "maximum": at_most}
+    return Param(name, text, schema, lambda value: parse_integer(value, at_least, at_most))
 
-    def oid(self, name: str) -> str | None:
-        """An OID in numbers, without a leading dot and a trailing ".*"."""
-        return self._read(name, _parse_oid)
 
-    def event_id(self, name: str) -> str | None:
-        """An event's id."""
-        return self._read(name, _parse_event_id)
+def id_param(name: str, text: str) -> Param[int]:
+    """The number of a record of ours."""
+    return integer_param(name, text, at_least=1)
 
-    def period(self, start: str, end: str) -> tuple[datetime | None, datetime | None]:
-        """Two moments, the second of which is later. A mere date as the end is meant whole."""
-        starts_at = self._read(start, lambda text: parse_moment(text, whole_day=False))
-        ends_at = self._read(end, lambda text: parse_moment(text, whole_day=True))
-        if starts_at is not None and ends_at is not None and ends_at <= starts_at:
-            self._problems.append((end, f"must be later than {start}"))
-        return starts_at, ends_at
 
-    def window(self) -> Window:
-        """page, limit and cursor."""
-        page = self.integer("page", at_least=1, at_most=MAX_PAGE)
-        limit = self.integer("limit", at_least=1, at_most=MAX_PAGE_ITEMS)
-        cursor = self.text("cursor")
-        default = Window()
-        return Window(page=page or default.page, limit=limit or default.limit, cursor=cursor)
+def boolean_param(name: str, text: str) -> Param[bool]:
+    """Either true or false."""
+    return Param(name, text, {"type": "boolean"}, _parse_boolean)
 
-    def check(self) -> None:
-        """Say what is wrong, once every parameter was asked for.
 
-        Raises:
-            InvalidInput: Every parameter that is wrong or unknown.
-        """
-        for name in self._values.keys() - self._known:
-            near = difflib.get_close_matches(name, self._known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            self._problems.append((name[:MAX_TEXT_CHARS], f"no such parameter{hint}"))
-        if self._problems:
-            raise InvalidInput(sorted(self._problems))
+def choice_param(name: str, text: str, choices: type[E]) -> Param[E]:
+    """One of an enumeration's values, whatever their case."""
+    schema = {"type": "string", "enum": [each.value for each in choices]}
+    return Param(name, text, schema, lambda value: _parse_choice(value, choices))
 
-    def _read(self, name: str, parse: Callable[[str], T]) -> T | None:
-        self._known.add(name)
-        value = self._values.get(name)
-        if not value:
-            return None
+
+def oid_param(name: str, text: str) -> Param[str]:
+    """An OID in numbers, without a leading dot and a trailing ".*"."""
+    schema = {"type": "string", "pattern": f"^{_OID.pattern}$", "maxLength": MAX_TEXT_CHARS}
+    return Param(name, text, schema, _parse_oid)
+
+
+def event_id_param(name: str, text: str) -> Param[str]:
+    """An event's id."""
+    return Param(name, text, {"type": "string", "format": "uuid"}, _parse_event_id)
+
+
+def moment_param(name: str, text: str, *, whole_day: bool = False) -> Param[datetime]:
+    """An ISO 8601 time or date; with whole_day a mere date is meant whole: it is an end."""
+    schema = {"type": "string", "examples": ["2025-03-01", "2025-03-01T12:30:00Z"]}
+    return Param(name, text, schema, lambda value: parse_moment(value, whole_day=whole_day))
+
+
+PAGE = integer_param("page", "Which page, counted from 1.", at_least=1, at_most=MAX_PAGE)
+LIMIT = integer_param("limit", "Items to a page.", at_least=1, at_most=MAX_PAGE_ITEMS)
+CURSOR = text_param("cursor", "The next_cursor of the part before; it wins over page.")
+WINDOW = (PAGE, LIMIT, CURSOR)
+
+CHANGE_REASON = text_param("change_reason", "Why, for the audit of the configuration.")
+
+
+def window_of(given: Given) -> Window:
+    """page, limit and cursor, of a call that declares WINDOW."""
+    default = Window()
+    return Window(
+        page=given[PAGE] or default.page,
+        limit=given[LIMIT] or default.limit,
+        cursor=given[CURSOR],
+    )
+
+
+def read_params(
+    declared: Iterable[Param[Any]], query: QueryParams, path: Mapping[str, str]
+) -> Given:
+    """What a request gives of what is declared.
+
+    Args:
+        declared: The call's parameters.
+        query: Its query.
+        path: What stood in the braces of its path; all of it must be declared.
+
+    Raises:
+        InvalidInput: Every parameter that is wrong, unknown, or given twice.
+    """
+    problems: list[tuple[str, str]] = []
+    texts: dict[str, str] = {}
+    for name, value in query.multi_items():
+        if name in texts or name in path:
+            problems.append((name[:MAX_TEXT_CHARS], "is given twice"))
+        texts[name] = value
+    texts |= path
+    values: dict[Declared[Any], object] = {}
+    for param in declared:
+        text = texts.pop(param.name, "")
+        values[param] = None
         try:
-            return parse(_harmless(value))
+            if text:
+                values[param] = param.parse(_harmless(text))
+            elif param.name in path:
+                problems.append((param.name, "must not be empty"))
         except ValueError as exc:
-            self._problems.append((name, str(exc)))
-            return None
+            problems.append((param.name, str(exc)))
+    names = [param.name for param in values] + [_ALWAYS_KNOWN]
+    for name in texts.keys() - {_ALWAYS_KNOWN}:
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        problems.append((name[:MAX_TEXT_CHARS], f"no such parameter{hint}"))
+    if problems:
+        raise InvalidInput(sorted(problems))
+    return Given(values)
 
 
 def parse_moment(text: str, *, whole_day: bool) -> datetime:
@@ -157,64 +189,6 @@ def parse_integer(text: str, at_least: int, at_most: int) -> int:
     if not at_least <= int(text) <= at_most:
         raise ValueError(f"must be between {at_least} and {at_most}")
     return int(text)
-
-
-def path_id(request: Request, name: str) -> int:
-    """A record's number in the path.
-
-    Raises:
-        InvalidInput: It is none, or beyond what the stores can hold.
-    """
-    try:
-        return parse_integer(request.path_params[name], 1, MAX_ID)
-    except ValueError as exc:
-        raise InvalidInput([(name, str(exc))]) from exc
-
-
-async def read_object(request: Request) -> dict[str, Any]:
-    """The JSON object in the request's body.
-
-    Raises:
-        InvalidInput: The body is no JSON object.
-        HTTPException: 415, not declared as JSON; 413, longer than MAX_OBJECT_OCTETS.
-    """
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type != "application/json":
-        raise HTTPException(415, "The body must be application/json.")
-    body = bytearray()
-    async with aclosing(request.stream()) as chunks:
-        async for chunk in chunks:
-            body += chunk
-            if len(body) > MAX_OBJECT_OCTETS:
-                raise HTTPException(413, f"The body is longer than {MAX_OBJECT_OCTETS} octets.")
-    try:
-        values = msgspec.json.decode(bytes(body))
-    except RecursionError as exc:
-        raise InvalidInput([("body", "is nested too deeply")]) from exc
-    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
-        raise InvalidInput([("body", f"is not JSON: {exc}")]) from exc
-    if not isinstance(values, dict):
-        raise InvalidInput([("body", "must be a JSON object")])
-    return values
-
-
-def reason_problems(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What is wrong with a body's change_reason."""
-    reason = values.get("change_reason")
-    if reason is not None and not isinstance(reason, str):
-        return [("change_reason", "must be text or null")]
-    if reason is not None and (len(reason) > MAX_TEXT_CHARS or "\0" in reason):
-        return [("change_reason", f"must be at most {MAX_TEXT_CHARS} characters without NUL")]
-    return []
-
-
-def change_of(request: Request, reason: str | None) -> Change:
-    """Who changes what this request changes."""
-    return Change(
-        actor=request.state.principal.name,
-        reason=reason or None,
-        correlation_id=request.state.correlation_id,
-    )
 
 
 def _harmless(text: str) -> str:

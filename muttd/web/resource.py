@@ -1,24 +1,44 @@
-"""One path of the API: which method does what, and who may.
+"""One path of the API: which method does what, who may, what it takes and what it answers.
+
+    Q = text_param("q", "Text in the name.")
+
+    @call("Rules in order of precedence.", params=(Q, *WINDOW), answer=list_of("rules", Rule))
+    async def list_rules(request: Request) -> Response:
+        given = given_of(request)
+        ... given[Q], window_of(given) ...
+
+    resource("/api/v2/rules", get=list_rules, post=create_rule)
 
     request --method?--> 405
             --who?-----> 401, 429
             --role?----> 403
             --csrf?----> 403      only when the cookie said who
+            --params?--> 400      only those declared; all mistakes at once
             --handler--> response
 
-A handler is reached only by a principal that may call it; it finds him in request.state.principal.
+This one declaration validates the request, guards the route and is its entry in
+/api/openapi.json; tests hold real responses to it. A handler is reached only by a principal that
+may call it; it finds him in request.state.principal.
+
+    params    Params of the query and, by their name, of the path (params.py)
+    body      ObjectBody(...).body, or json_body(schema) (fields.py, declared.py)
+    answer    ok(Type), list_of("name", Type), made(Type), GONE, or several of them: any type that
+              msgspec can describe: a Struct, a TypedDict, dict[str, Any] where it is open
+    errors    statuses of its own: 409, 404 without a path parameter (the others are implied)
+    allowed   who may; without it MAY_READ for GET and MAY_CHANGE for the others
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from muttd.errors import MuttdError
 from muttd.web.auth import (
@@ -30,13 +50,18 @@ from muttd.web.auth import (
     cookie_header,
     is_same_origin,
 )
+from muttd.web.declared import Answer, Body, Given
+from muttd.web.params import Param, read_params
 from muttd.web.services import Services
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 MAY_READ = frozenset({Role.VIEWER, Role.OPERATOR, Role.ADMIN})
 MAY_CHANGE = frozenset({Role.OPERATOR, Role.ADMIN})
+MAY_ADMINISTER = frozenset({Role.ADMIN})
 MAY_INGEST = frozenset({Role.INGEST, Role.OPERATOR, Role.ADMIN})
+# Nobody is asked who he is.
+EVERYONE: frozenset[Role] = frozenset()
 
 # RFC 9110, 9.2.1.
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -46,12 +71,57 @@ class CrossSite(MuttdError):
     """A browser carried a session's cookie, and nothing shows that our page sent the request."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """What one method does, and who may."""
+    """What one method of one path does; see the module.
+
+    Attributes:
+        handler: Answers.
+        summary: A whole sentence: it is the documentation.
+        allowed: Who may; None: whoever may call such a method.
+        params, body: What it takes.
+        answers: What it answers when it goes well.
+        errors: Statuses of its own.
+    """
 
     handler: Handler
-    allowed: frozenset[Role]
+    summary: str
+    allowed: frozenset[Role] | None
+    params: tuple[Param[Any], ...]
+    body: Body | None
+    answers: tuple[Answer, ...]
+    errors: tuple[int, ...]
+
+    def who_may(self, method: str) -> frozenset[Role]:
+        """The roles that may call it with that method; EVERYONE: without a key."""
+        if self.allowed is not None:
+            return self.allowed
+        return MAY_READ if method in SAFE_METHODS else MAY_CHANGE
+
+
+def call(
+    summary: str,
+    *,
+    answer: Answer | tuple[Answer, ...],
+    allowed: frozenset[Role] | None = None,
+    params: tuple[Param[Any], ...] = (),
+    body: Body | None = None,
+    errors: tuple[int, ...] = (),
+) -> Callable[[Handler], Call]:
+    """Declare a handler; see the module."""
+
+    def declare(handler: Handler) -> Call:
+        return Call(
+            handler=handler,
+            summary=summary,
+            allowed=allowed,
+            params=params,
+            body=body,
+            answers=answer if isinstance(answer, tuple) else (answer,),
+            errors=errors,
+        )
+
+    return declare
 
 
 class Resource:
@@ -61,8 +131,8 @@ class Resource:
         calls: By method; HEAD is answered wherever GET is.
     """
 
-    def __init__(self, calls: dict[str, Call]) -> None:
-        self.calls = calls | ({"HEAD": calls["GET"]} if "GET" in calls else {})
+    def __init__(self, calls: Mapping[str, Call]) -> None:
+        self.calls = {**calls, **({"HEAD": calls["GET"]} if "GET" in calls else {})}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or refuse."""
@@ -70,7 +140,11 @@ class Resource:
         call = self.calls.get(request.method)
         if call is None:
             raise HTTPException(405, headers={"Allow": ", ".join(sorted(self.calls))})
-        admit(request, call.allowed)
+        allowed = call.who_may(request.method)
+        if allowed is not EVERYONE:
+            admit(request, allowed)
+        given = read_params(call.params, request.query_params, request.path_params)
+        request.state.given = given
         response = await call.handler(request)
         await response(scope, receive, send)
 
@@ -78,32 +152,21 @@ class Resource:
 def resource(
     path: str,
     *,
-    get: Handler | None = None,
-    post: Handler | None = None,
-    put: Handler | None = None,
-    delete: Handler | None = None,
+    get: Call | None = None,
+    post: Call | None = None,
+    put: Call | None = None,
+    delete: Call | None = None,
 ) -> Route:
-    """The route of one path of the API: viewers may read it, operators may change it."""
+    """The route of one path of the API."""
     given = {"GET": get, "POST": post, "PUT": put, "DELETE": delete}
-    calls = {
-        method: Call(handler, MAY_READ if method in SAFE_METHODS else MAY_CHANGE)
-        for method, handler in given.items()
-        if handler is not None
-    }
+    calls = {method: call for method, call in given.items() if call is not None}
     return Route(path, Resource(calls), name=path)
 
 
-class Guarded:
-    """An ASGI app that only some roles reach: for a route that brings its own endpoint."""
-
-    def __init__(self, app: ASGIApp, *, allowed: frozenset[Role]) -> None:
-        self._app = app
-        self._allowed = allowed
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or refuse."""
-        admit(Request(scope), self._allowed)
-        await self._app(scope, receive, send)
+def given_of(request: Request) -> Given:
+    """What the request gives of its call's parameters."""
+    given: Given = request.state.given
+    return given
 
 
 def admit(request: Request, allowed: frozenset[Role]) -> None:

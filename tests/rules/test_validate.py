@@ -9,8 +9,9 @@ from rule_samples import MINIMAL, a_rule
 
 from muttd.decision import Handling
 from muttd.errors import InvalidInput
+from muttd.rules.fields import severity_from
 from muttd.rules.model import MatchType, Rule, RuleDraft, SeverityOp
-from muttd.rules.validate import draft_rule, severity_from, validate_host_entry
+from muttd.rules.validate import draft_rule, validate_host_entry
 
 
 def drafted(**values: Any) -> RuleDraft:

@@ -143,7 +143,7 @@ async def test_one_unmatched_event_has_no_alert(site: Site) -> None:
     assert (await site.get(f"/api/v2/events/{event.event_id}")).json()["alert"] is None
 
 
-@pytest.mark.parametrize("event_id", ["unknown", "a%00b", "%27--", "..%2F..%2Fetc", "x" * 500])
+@pytest.mark.parametrize("event_id", ["unknown", "%27--", "..%2F..%2Fetc", "x" * 500])
 async def test_an_unknown_event_is_404(site: Site, event_id: str) -> None:
     response = await site.get(f"/api/v2/events/{event_id}")
     assert (response.status_code, response.json()["error"]) == (404, "not_found")

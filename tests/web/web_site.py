@@ -6,11 +6,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import httpx
+from api_document import ApiDocument, document_of
 from prometheus_client import CollectorRegistry
+from starlette.routing import BaseRoute
 
 from muttd.decision import Alert, AlertState, Decided, Decision, Environment, Handling, alert_id_for
 from muttd.dynamic import Dynamic, DynamicSettings
@@ -75,6 +78,11 @@ class Site:
     readiness: dict[str, dict[str, Any]] = field(default_factory=dict)
     event_ids: EventIds = field(default_factory=EventIds)
 
+    @cached_property
+    def document(self) -> ApiDocument:
+        """What the application says of itself."""
+        return document_of(self.app.state.openapi)
+
     async def call(
         self,
         method: str,
@@ -91,7 +99,29 @@ class Site:
             given.setdefault("X-API-KEY", KEYS[role])
         transport = httpx.ASGITransport(app=self.app, client=(peer, 40000))
         async with httpx.AsyncClient(transport=transport, base_url="http://mutt.example") as client:
-            return await client.request(method, path, headers=given, **more)
+            response = await client.request(method, path, headers=given, **more)
+        self._hold_to_the_document(response)
+        return response
+
+    def _hold_to_the_document(self, response: httpx.Response) -> None:
+        """Every answer that any test gets is one that the API promises."""
+        if response.request.method not in {"GET", "POST", "PUT", "DELETE"}:
+            return
+        if response.status_code in {404, 405} or response.status_code >= 500:
+            return
+        if response.status_code == 400 and response.json()["error"] == "unsupported_version":
+            # Told before anybody looks whether there is anything at the path.
+            return
+        if not response.request.url.path.startswith(("/api/", "/ingest")):
+            return
+        complaint = self.document.complaint(response)
+        assert complaint is None, complaint
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """Every route, in the order they are tried."""
+        routes: list[BaseRoute] = list(self.app.routes)
+        return routes
 
     async def get(self, path: str, **more: Any) -> httpx.Response:
         """GET, as a viewer."""

@@ -13,29 +13,39 @@ from starlette.routing import BaseRoute
 from muttd.decision import AlertState, Delivery
 from muttd.event import event_as_json, iso_utc
 from muttd.store.contract import StoredAlert
-from muttd.web.params import Params
-from muttd.web.resource import resource
+from muttd.web.declared import list_of, ok
+from muttd.web.params import WINDOW, choice_param, text_param, window_of
+from muttd.web.resource import call, given_of, resource
 from muttd.web.responses import JsonResponse, list_response
 from muttd.web.services import Services
+from muttd.web.shapes import AlertSummary, AlertWithEvent
+
+STATE = choice_param("state", "Where it is on its way out.", AlertState)
+HOSTNAME = text_param("hostname", 'Of its event, whatever the case; with "*" or "?" a glob.')
+ALERT_ID = text_param("alert_id", "The alert's id.")
 
 
+@call(
+    "Alerts, newest first.",
+    params=(STATE, HOSTNAME, *WINDOW),
+    answer=list_of("alerts", AlertSummary),
+)
 async def list_alerts(request: Request) -> Response:
     """GET /api/v2/alerts."""
     services: Services = request.app.state.services
-    params = Params(request.query_params)
-    state = params.choice("state", AlertState)
-    hostname = params.text("hostname")
-    window = params.window()
-    params.check()
-    page = await services.store.search_alerts(state=state, hostname=hostname, window=window)
+    given = given_of(request)
+    window = window_of(given)
+    page = await services.store.search_alerts(
+        state=given[STATE], hostname=given[HOSTNAME], window=window
+    )
     return list_response("alerts", [_summary_as_json(each) for each in page.items], page, window)
 
 
+@call("An alert with its event and its deliveries.", params=(ALERT_ID,), answer=ok(AlertWithEvent))
 async def get_alert(request: Request) -> Response:
     """GET /api/v2/alerts/{alert_id}."""
     services: Services = request.app.state.services
-    Params(request.query_params).check()
-    found = await services.store.get_alert(request.path_params["alert_id"])
+    found = await services.store.get_alert(given_of(request).required(ALERT_ID))
     if found is None:
         raise HTTPException(404, "There is no such alert.")
     stored, deliveries = found

@@ -11,8 +11,9 @@ from starlette.routing import BaseRoute
 
 from muttd.event import iso_utc
 from muttd.store.contract import ChangeQuery, ConfigChange
-from muttd.web.params import Params
-from muttd.web.resource import resource
+from muttd.web.declared import list_of
+from muttd.web.params import WINDOW, choice_param, moment_param, text_param, window_of
+from muttd.web.resource import call, given_of, resource
 from muttd.web.responses import list_response
 from muttd.web.services import Services
 
@@ -25,21 +26,33 @@ class Operation(enum.StrEnum):
     DELETE = "DELETE"
 
 
+CHANGED_BY = text_param("changed_by", "The name of the key that did it.")
+TABLE_NAME = text_param("table_name", "The table of the record.")
+RECORD_ID = text_param("record_id", "The record.")
+OPERATION = choice_param("operation", "What was done.", Operation)
+START_DATE = moment_param("start_date", "Changed then or later.")
+END_DATE = moment_param("end_date", "Changed before; a mere date is meant whole.", whole_day=True)
+
+
+@call(
+    "Who changed what, newest first.",
+    params=(CHANGED_BY, TABLE_NAME, RECORD_ID, OPERATION, START_DATE, END_DATE, *WINDOW),
+    answer=list_of("changes", ConfigChange),
+)
 async def list_changes(request: Request) -> Response:
     """GET /api/v2/config-audit."""
     services: Services = request.app.state.services
-    params = Params(request.query_params)
-    start, end = params.period("start_date", "end_date")
+    given = given_of(request)
+    start, end = given.period(START_DATE, END_DATE)
     query = ChangeQuery(
-        changed_by=params.text("changed_by"),
-        table_name=params.text("table_name"),
-        record_id=params.text("record_id"),
-        operation=params.choice("operation", Operation),
+        changed_by=given[CHANGED_BY],
+        table_name=given[TABLE_NAME],
+        record_id=given[RECORD_ID],
+        operation=given[OPERATION],
         start=start,
         end=end,
     )
-    window = params.window()
-    params.check()
+    window = window_of(given)
     page = await services.store.config_changes(query, window)
     return list_response("changes", [change_as_json(each) for each in page.items], page, window)
 

@@ -27,35 +27,66 @@ from starlette.routing import BaseRoute
 from muttd.errors import InvalidInput
 from muttd.queue.letters import DeadLetter, LetterKind, LetterQuery, LetterReason
 from muttd.store.contract import Change, ChangedRecord, Page
-from muttd.web.api.letter_edit import edit_letter, letter_as_json, letter_summary
-from muttd.web.params import MAX_TEXT_CHARS, Params, change_of, read_object, reason_problems
-from muttd.web.resource import resource
+from muttd.web.api.letter_edit import EDIT_SCHEMA, edit_letter, letter_as_json, letter_summary
+from muttd.web.declared import GONE, Given, json_body, list_of, ok
+from muttd.web.fields import (
+    CHANGE_REASON,
+    ObjectBody,
+    boolean_field,
+    change_of,
+    choice_field,
+    list_field,
+    object_field,
+    read_object,
+    text_field,
+)
+from muttd.web.params import CHANGE_REASON as WHY
+from muttd.web.params import WINDOW, boolean_param, choice_param, text_param, window_of
+from muttd.web.resource import call, given_of, resource
 from muttd.web.responses import JsonResponse, deleted, list_response
 from muttd.web.services import Services
+from muttd.web.shapes import DeadLetterShape, DeadLetterSummary, Discarded, Replayed
 
 TABLE = "dead_letters"
 MAX_IDS = 1000
 # Of one call that says "all"; it tells how many are left.
 MAX_AT_ONCE = 10_000
 _CHUNK_LETTERS = 200
-_BODY_FIELDS = frozenset({"ids", "all", "filter", "parked", "change_reason"})
-_FILTER_FIELDS = frozenset({"kind", "reason", "destination"})
+
+KIND = choice_param("kind", "What it holds.", LetterKind)
+REASON = choice_param("reason", "Why it was given up on.", LetterReason)
+DESTINATION = text_param("destination", "Where its alert should have gone.")
+PARKED = boolean_param("parked", "Whether it was replayed too often to go round again.")
+LETTER_ID = text_param("letter_id", "The dead letter's id.")
+
+_OF_KIND = choice_field("kind", "What they hold.", LetterKind)
+_OF_REASON = choice_field("reason", "Why they were given up on.", LetterReason)
+_OF_DESTINATION = text_field("destination", "Where their alerts should have gone.")
+_FILTER = object_field(
+    "filter", 'Which of "all".', ObjectBody(_OF_KIND, _OF_REASON, _OF_DESTINATION)
+)
+_IDS = list_field(
+    text_field("id", "One."), 'Which ones; this or "all".', name="ids", at_most=MAX_IDS
+)
+_ALL = boolean_field("all", "All of the filter.")
+_TAKES_PARKED = boolean_field("parked", "Those that are parked as well.")
+_CHOICE = ObjectBody(_IDS, _ALL, _FILTER, _TAKES_PARKED, CHANGE_REASON)
 
 _NOT_THERE = "There is no such dead letter."
 
 
+@call(
+    "Dead letters, newest first.",
+    params=(KIND, REASON, DESTINATION, PARKED, *WINDOW),
+    answer=list_of("dead_letters", DeadLetterSummary),
+)
 async def list_dead_letters(request: Request) -> Response:
     """GET /api/v2/dead-letters."""
     services: Services = request.app.state.services
-    params = Params(request.query_params)
-    query = LetterQuery(
-        kind=params.choice("kind", LetterKind),
-        reason=params.choice("reason", LetterReason),
-        destination=params.text("destination"),
-    )
-    is_parked = params.boolean("parked")
-    window = params.window()
-    params.check()
+    given = given_of(request)
+    query = LetterQuery(kind=given[KIND], reason=given[REASON], destination=given[DESTINATION])
+    is_parked = given[PARKED]
+    window = window_of(given)
     limit = services.dynamic.current.max_poison_retries
     if is_parked is not None:
         query = _parked(query, limit) if is_parked else _not_parked(query, limit)
@@ -66,16 +97,21 @@ async def list_dead_letters(request: Request) -> Response:
     return list_response("dead_letters", items, page, window)
 
 
+@call("A dead letter with all that is in it.", params=(LETTER_ID,), answer=ok(DeadLetterShape))
 async def get_dead_letter(request: Request) -> Response:
     """GET /api/v2/dead-letters/{letter_id}."""
-    Params(request.query_params).check()
     return _shown(request, await _named(request))
 
 
+@call(
+    "Mend a dead letter; only what is given changes.",
+    params=(LETTER_ID,),
+    body=json_body(EDIT_SCHEMA),
+    answer=ok(DeadLetterShape),
+)
 async def edit_dead_letter(request: Request) -> Response:
     """PUT /api/v2/dead-letters/{letter_id}."""
     services: Services = request.app.state.services
-    Params(request.query_params).check()
     body = await read_object(request)
     letter = await _named(request)
     edited = edit_letter(letter, body)
@@ -87,17 +123,16 @@ async def edit_dead_letter(request: Request) -> Response:
     return _shown(request, await _named(request))
 
 
+@call("Discard a dead letter.", params=(LETTER_ID, WHY), answer=GONE)
 async def discard_dead_letter(request: Request) -> Response:
     """DELETE /api/v2/dead-letters/{letter_id}."""
     services: Services = request.app.state.services
-    params = Params(request.query_params)
-    reason = params.text("change_reason")
-    params.check()
     letter = await _named(request)
-    await _discard(services, change_of(request, reason), [letter])
+    await _discard(services, change_of(request, given_of(request)[WHY]), [letter])
     return deleted()
 
 
+@call("Put dead letters back, oldest first.", body=_CHOICE.body, answer=ok(Replayed))
 async def replay_dead_letters(request: Request) -> Response:
     """POST /api/v2/dead-letters/replay."""
     services: Services = request.app.state.services
@@ -114,6 +149,7 @@ async def replay_dead_letters(request: Request) -> Response:
     )
 
 
+@call("Discard dead letters.", body=_CHOICE.body, answer=ok(Discarded))
 async def discard_dead_letters(request: Request) -> Response:
     """POST /api/v2/dead-letters/discard."""
     services: Services = request.app.state.services
@@ -140,7 +176,7 @@ def dead_letter_routes() -> list[BaseRoute]:
 
 async def _named(request: Request) -> DeadLetter:
     services: Services = request.app.state.services
-    letter = await services.queue.letters.get(request.path_params["letter_id"])
+    letter = await services.queue.letters.get(given_of(request).required(LETTER_ID))
     if letter is None:
         raise HTTPException(404, _NOT_THERE)
     return letter
@@ -181,15 +217,14 @@ class _Choice:
 async def _choice(request: Request, *, takes_parked: bool = False) -> _Choice:
     """Find what the body names; without "parked" no letter that is parked is taken."""
     services: Services = request.app.state.services
-    Params(request.query_params).check()
-    body = await read_object(request)
-    _check(body)
-    takes_parked = takes_parked or body.get("parked", False)
+    given = await _CHOICE.read(request)
+    _check(given)
+    takes_parked = takes_parked or bool(given[_TAKES_PARKED])
     limit = services.dynamic.current.max_poison_retries
-    reason = body.get("change_reason")
+    reason = given[CHANGE_REASON]
     letters = services.queue.letters
-    if body.get("all"):
-        query = _query(body.get("filter") or {})
+    if given[_ALL]:
+        query = _query(given[_FILTER])
         if not takes_parked:
             query = _not_parked(query, limit)
         found: list[DeadLetter] = []
@@ -202,7 +237,7 @@ async def _choice(request: Request, *, takes_parked: bool = False) -> _Choice:
                 return _Choice(letters=found, reason=reason)
         left = max(0, await letters.count(query) - len(found))
         return _Choice(letters=found, left=left, reason=reason)
-    ids = list(dict.fromkeys(body["ids"]))
+    ids = list(dict.fromkeys(given.required(_IDS)))
     named = [letter for each in ids if (letter := await letters.get(each)) is not None]
     taken = [each for each in named if takes_parked or each.replays < limit]
     return _Choice(
@@ -213,49 +248,18 @@ async def _choice(request: Request, *, takes_parked: bool = False) -> _Choice:
     )
 
 
-def _check(body: dict[str, Any]) -> None:
-    problems = reason_problems(body)
-    problems += [(name, "no such field") for name in body if name not in _BODY_FIELDS]
-    for name in ("all", "parked"):
-        if not isinstance(body.get(name, False), bool):
-            problems.append((name, "must be true or false"))
-    ids = body.get("ids")
-    if (ids is None) == (not body.get("all")):
-        problems.append(("ids", 'give either "ids" or "all": true'))
-    elif ids is not None and not _are_ids(ids):
-        problems.append(("ids", f"must be a list of 1 to {MAX_IDS} letter ids"))
-    chosen = body.get("filter")
-    if chosen is not None and not isinstance(chosen, dict):
-        problems.append(("filter", "must be an object"))
-    elif chosen is not None and ids is not None:
-        problems.append(("filter", 'goes with "all" only'))
-    if problems:
-        raise InvalidInput(problems)
+def _check(given: Given) -> None:
+    if (given[_IDS] is None) == (not given[_ALL]):
+        raise InvalidInput([("ids", 'give either "ids" or "all": true')])
+    if given[_FILTER] is not None and given[_IDS] is not None:
+        raise InvalidInput([("filter", 'goes with "all" only')])
 
 
-def _are_ids(value: object) -> bool:
-    return (
-        isinstance(value, list)
-        and 1 <= len(value) <= MAX_IDS
-        and all(isinstance(each, str) and len(each) <= MAX_TEXT_CHARS for each in value)
-    )
-
-
-def _query(given: dict[str, Any]) -> LetterQuery:
-    problems = [(f"filter.{name}", "no such field") for name in given if name not in _FILTER_FIELDS]
-    for name, choices in (("kind", LetterKind), ("reason", LetterReason)):
-        if given.get(name) is not None and given[name] not in list(choices):
-            problems.append((f"filter.{name}", f"must be one of {', '.join(choices)}"))
-    destination = given.get("destination")
-    if destination is not None and not isinstance(destination, str):
-        problems.append(("filter.destination", "must be text"))
-    if problems:
-        raise InvalidInput(problems)
-    kind = given.get("kind")
+def _query(given: Given | None) -> LetterQuery:
+    if given is None:
+        return LetterQuery()
     return LetterQuery(
-        kind=None if kind is None else LetterKind(kind),
-        reason=given.get("reason"),
-        destination=destination,
+        kind=given[_OF_KIND], reason=given[_OF_REASON], destination=given[_OF_DESTINATION]
     )
 
 

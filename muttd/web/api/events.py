@@ -11,42 +11,75 @@ from muttd.decision import Decided, alert_id_for
 from muttd.event import Transport
 from muttd.store.contract import EventQuery
 from muttd.web.api.alerts import alert_as_json
-from muttd.web.params import Params
-from muttd.web.resource import resource
+from muttd.web.declared import list_of, ok
+from muttd.web.params import (
+    WINDOW,
+    boolean_param,
+    choice_param,
+    event_id_param,
+    id_param,
+    integer_param,
+    moment_param,
+    oid_param,
+    text_param,
+    window_of,
+)
+from muttd.web.resource import call, given_of, resource
 from muttd.web.responses import JsonResponse, decided_as_json, list_response
 from muttd.web.services import Services
+from muttd.web.shapes import DecidedEvent, EventWithAlert
+
+Q = text_param("q", "Text in the message, whatever its case.")
+HOSTNAME = text_param("hostname", 'Whatever the case; with "*" or "?" a glob.')
+SEVERITY = integer_param("severity", "Exactly this severity.", at_most=7)
+MAX_SEVERITY = integer_param("max_severity", "This severity or a more severe one.", at_most=7)
+TRANSPORT = choice_param("transport", "How it came.", Transport)
+TRAP_OID = oid_param("trap_oid", "This OID or one below it, arc by arc.")
+RULE_ID = id_param("rule_id", "The rule that matched.")
+TEAM = text_param("team", "The team that the event went to.")
+MATCHED = boolean_param("matched", "Whether a rule matched.")
+FROM = moment_param("from", "Received then or later.")
+TO = moment_param("to", "Received before; a mere date is meant whole.", whole_day=True)
+AFTER = event_id_param("after", "Only events received after this one.")
+EVENT_ID = text_param("event_id", "The event's id.")
+
+FILTER = (Q, HOSTNAME, SEVERITY, MAX_SEVERITY, TRANSPORT, TRAP_OID, RULE_ID, TEAM, MATCHED)
 
 
+@call(
+    "Events, matched and unmatched, newest first.",
+    params=(*FILTER, FROM, TO, AFTER, *WINDOW),
+    answer=list_of("events", DecidedEvent),
+)
 async def list_events(request: Request) -> Response:
     """GET /api/v2/events."""
     services: Services = request.app.state.services
-    params = Params(request.query_params)
-    start, end = params.period("from", "to")
+    given = given_of(request)
+    start, end = given.period(FROM, TO)
     query = EventQuery(
-        q=params.text("q"),
-        hostname=params.text("hostname"),
-        severity=params.integer("severity", at_most=7),
-        max_severity=params.integer("max_severity", at_most=7),
-        transport=params.choice("transport", Transport),
-        trap_oid=params.oid("trap_oid"),
-        rule_id=params.integer("rule_id", at_least=1),
-        team=params.text("team"),
-        matched=params.boolean("matched"),
+        q=given[Q],
+        hostname=given[HOSTNAME],
+        severity=given[SEVERITY],
+        max_severity=given[MAX_SEVERITY],
+        transport=given[TRANSPORT],
+        trap_oid=given[TRAP_OID],
+        rule_id=given[RULE_ID],
+        team=given[TEAM],
+        matched=given[MATCHED],
         start=start,
         end=end,
-        after_id=params.event_id("after"),
+        after_id=given[AFTER],
     )
-    window = params.window()
-    params.check()
+    window = window_of(given)
     page = await services.store.search_events(query, window)
     return list_response("events", [decided_as_json(each) for each in page.items], page, window)
 
 
+@call("An event with the alert that it raised.", params=(EVENT_ID,), answer=ok(EventWithAlert))
 async def get_event(request: Request) -> Response:
     """GET /api/v2/events/{event_id}: with the alert that it raised, if it did."""
     services: Services = request.app.state.services
-    Params(request.query_params).check()
-    decided = await services.store.get_event(request.path_params["event_id"])
+    decided = await services.store.get_event(given_of(request).required(EVENT_ID))
     if decided is None:
         raise HTTPException(404, "There is no such event.")
     alert_id = _alert_id(decided)

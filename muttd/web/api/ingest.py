@@ -17,12 +17,15 @@ import trio
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from muttd.errors import InvalidInput, QueueFull, StoreError, StoreUnavailable
 from muttd.event import utc_now
 from muttd.queue.contract import Queue, Stream
+from muttd.web.declared import Body, ok
 from muttd.web.ingest_body import (
+    BODY_SCHEMA,
+    LINES_SCHEMA,
     Origin,
     Parsed,
     Rejected,
@@ -30,6 +33,7 @@ from muttd.web.ingest_body import (
     events_from_items,
     split_items,
 )
+from muttd.web.resource import MAY_INGEST, call, resource
 from muttd.web.responses import RETRY_AFTER_S, ErrorBody, ErrorDetail, JsonResponse, error_response
 from muttd.web.services import Services
 
@@ -99,11 +103,13 @@ class QueueDepth:
         return self._depth
 
 
-def ingest_routes() -> list[BaseRoute]:
-    """The routes of this module; the app lets only those through who may ingest."""
-    return [Route(path, ingest, methods=["POST"]) for path in ("/api/v2/ingest", "/ingest")]
-
-
+@call(
+    "Queue events: one object, an array of them, or one a line.",
+    allowed=MAY_INGEST,
+    body=Body({"application/json": BODY_SCHEMA, "application/x-ndjson": LINES_SCHEMA}),
+    answer=ok(Receipt),
+    errors=(503,),
+)
 async def ingest(request: Request) -> Response:
     """Take events; see the module."""
     services: Services = request.app.state.services
@@ -140,6 +146,11 @@ async def ingest(request: Request) -> Response:
         away = "The queue does not answer; send the events again later."
         return await _not_now(request, full if isinstance(exc, QueueFull) else away, exc)
     return await _queued(request, parsed)
+
+
+def ingest_routes() -> list[BaseRoute]:
+    """The routes of this module."""
+    return [resource(path, post=ingest) for path in ("/api/v2/ingest", "/ingest")]
 
 
 def _is_lines(content_type: str) -> bool:

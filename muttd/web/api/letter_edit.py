@@ -19,10 +19,11 @@ from muttd.decision import Alert, decode_alerts, encode_alerts
 from muttd.errors import InvalidInput, StoreRefused
 from muttd.event import Event, decode_events, encode_events, event_as_json, iso_utc
 from muttd.queue.letters import DeadLetter, LetterKind
+from muttd.rules.fields import MAX_TEAM_CHARACTERS, severity_from
 from muttd.rules.oid import normalised_oid
 from muttd.rules.signature import MAX_SIGNATURE_OCTETS
-from muttd.rules.validate import MAX_TEAM_CHARACTERS, severity_from
-from muttd.web.params import reason_problems
+from muttd.web.fields import reason_problems
+from muttd.web.params import MAX_TEXT_CHARS
 
 MAX_MESSAGE_CHARACTERS = 1_000_000
 MAX_NAME_CHARACTERS = 255
@@ -159,6 +160,16 @@ _EVENT_FIELDS: Mapping[str, Callable[[object], object]] = {
 _ALERT_FIELDS: Mapping[str, Callable[[object], object]] = {
     "signature": _signature,
     "team": lambda value: _text(value, at_most=MAX_TEAM_CHARACTERS, is_optional=True),
+}
+# What each of them takes depends on what is there: edit_letter knows.
+EDIT_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "event": {"type": ["object", "null"], "description": f"Any of {', '.join(_EVENT_FIELDS)}."},
+        "alert": {"type": ["object", "null"], "description": f"Any of {', '.join(_ALERT_FIELDS)}."},
+        "change_reason": {"type": ["string", "null"], "maxLength": MAX_TEXT_CHARS},
+    },
+    "additionalProperties": False,
 }
 # It follows from another one.
 _DERIVED = frozenset({"severity_name"})

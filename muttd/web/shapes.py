@@ -1,0 +1,214 @@
+"""What the answers of the API look like, for /api/openapi.json and for the tests of every answer.
+
+Answers that are made of a Struct of ours are declared by that Struct; these are the others.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypedDict
+
+from msgspec import Meta
+
+from muttd.decision import AlertState, Environment, Handling
+from muttd.event import Transport
+from muttd.queue.letters import LetterKind
+from muttd.rules.model import TeamEntry
+
+# As iso_utc writes it: UTC, microseconds, a Z.
+Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+Severity = Annotated[int, Meta(ge=0, le=7)]
+
+
+class VarbindShape(TypedDict):
+    """One of an event's varbinds, in wire order."""
+
+    name: str
+    oid: str
+    type: str
+    value: str
+
+
+class EventShape(TypedDict):
+    """What came in."""
+
+    event_id: str
+    received_at: Moment
+    event_time: Moment | None
+    source_ip: str
+    hostname: str
+    transport: Transport
+    severity: Severity
+    severity_name: str
+    facility: int | None
+    app_name: str | None
+    procid: str | None
+    msgid: str | None
+    structured_data: dict[str, list[tuple[str, str]]]
+    trap_oid: str | None
+    varbinds: list[VarbindShape]
+    attributes: dict[str, Any]
+    message: str
+    raw: str
+    raw_encoding: Literal["utf-8", "base64"]
+    correlation_id: str | None
+    malformed: str | None
+
+
+class DecidedEvent(EventShape):
+    """What came in, and what the rules made of it."""
+
+    matched: bool
+    rule_id: int | None
+    rule_name: str | None
+    rule_revision: int | None
+    handling: Handling | None
+    environment: Environment
+    team: str | None
+
+
+class AlertSummary(TypedDict):
+    """An alert in a list."""
+
+    alert_id: str
+    signature: str
+    state: AlertState
+    attempts: int
+    updated_at: Moment
+    created_at: Moment
+    last_error: str | None
+    event_id: str
+    hostname: str
+    message: str
+    severity: Severity
+    rule_id: int | None
+    rule_name: str | None
+    handling: Handling | None
+    team: str | None
+    environment: Environment
+
+
+class DeliveryShape(TypedDict):
+    """One attempt to deliver an alert."""
+
+    attempt: int
+    attempted_at: Moment
+    outcome: AlertState
+    status: int | None
+    error: str | None
+    duration_s: float
+
+
+class AlertShape(AlertSummary):
+    """An alert with its deliveries, oldest first."""
+
+    deliveries: list[DeliveryShape]
+
+
+class AlertWithEvent(AlertShape):
+    """An alert with its deliveries and its event."""
+
+    event: EventShape
+
+
+class EventWithAlert(DecidedEvent):
+    """An event with the alert that it raised, if it did."""
+
+    alert: AlertShape | None
+
+
+class DevHost(TypedDict):
+    """An entry of development_hosts."""
+
+    hostname: str
+
+
+class DevHosts(TypedDict):
+    """All of development_hosts."""
+
+    hosts: list[DevHost]
+    total: int
+
+
+class Teams(TypedDict):
+    """All of device_teams."""
+
+    teams: list[TeamEntry]
+    total: int
+
+
+class Health(TypedDict):
+    """The loop turns."""
+
+    status: Literal["ok"]
+
+
+class DependencyShape(TypedDict):
+    """One dependency or listener."""
+
+    ok: bool
+    error: str | None
+
+
+class Readiness(TypedDict):
+    """Every dependency and listener by name."""
+
+    status: Literal["ready", "unready"]
+    dependencies: dict[str, DependencyShape]
+
+
+class DeadLetterSummary(TypedDict):
+    """What was given up on, with why; what it is about is null when nobody can read it."""
+
+    letter_id: str
+    kind: LetterKind
+    item_id: str
+    reason: str
+    error: str
+    attempts: int
+    replays: int
+    is_parked: bool
+    first_failed_at: Moment
+    last_failed_at: Moment
+    origin: str
+    destination: str | None
+    hostname: str | None
+    severity: Severity | None
+    message: str | None
+
+
+class LetterAlert(TypedDict):
+    """The alert in a dead letter."""
+
+    alert_id: str
+    signature: str
+    created_at: Moment
+    team: str | None
+    handling: Handling | None
+    environment: Environment
+    rule_id: int | None
+    rule_name: str | None
+
+
+class DeadLetterShape(DeadLetterSummary):
+    """A dead letter with all that is in it."""
+
+    event: EventShape | None
+    alert: LetterAlert | None
+    payload_base64: str | None
+
+
+class Replayed(TypedDict):
+    """What became of the dead letters that were to be put back."""
+
+    replayed: int
+    parked: int
+    unknown: int
+    left: int
+
+
+class Discarded(TypedDict):
+    """What became of the dead letters that were to be discarded."""
+
+    discarded: int
+    unknown: int
+    left: int
