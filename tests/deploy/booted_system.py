@@ -66,6 +66,11 @@ class BootedSystem:
         )
         _checked([*self._enter_tree(), "sh", "-c", script])
 
+    def share(self, source: Path, target: str) -> None:
+        """Show a directory of this machine in the tree, until it is booted."""
+        script = f'mkdir -p "{self._tree}{target}" && mount --bind "$1" "{self._tree}{target}"'
+        _checked([*self._enter_tree(), "sh", "-c", script, "sh", str(source)])
+
     def boot(self) -> None:
         """Start systemd and wait until it is up."""
         _checked([*self._enter_tree(), "umount", "-R", f"{self._tree}/dev", f"{self._tree}/proc"])
