@@ -45,6 +45,10 @@ class Environment(enum.StrEnum):
     DEV = "dev"
 
 
+_CLEAR = "clear"
+_HELD = "held "
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the rules made of one event. rule_id None: no rule matched.
 
@@ -54,6 +58,10 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         handling: The winning rule's handling for that environment.
         team: The winning rule's team.
         destination: The winning rule's destination; None: the team's, or the only one.
+        repeat_interval_s: The winning rule's: how long its alert stands for others like it.
+        has_clear: Whether the winning rule says what ends the problem.
+        is_clear: Whether the event is the end of a problem, by the rule's clear_match.
+        held_by: The alert that stands for the one this decision would have raised.
     """
 
     environment: Environment
@@ -63,11 +71,39 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     handling: Handling | None = None
     team: str | None = None
     destination: str | None = None
+    repeat_interval_s: float | None = None
+    has_clear: bool = False
+    is_clear: bool = False
+    held_by: str | None = None
 
     @property
     def matched(self) -> bool:
         """Whether any rule matched."""
         return self.rule_id is not None
+
+    @property
+    def raises_alert(self) -> bool:
+        """Whether the rule wants an alert for it."""
+        return self.handling is not None and self.handling.forwards
+
+    @property
+    def verdict(self) -> str | None:
+        """is_clear and held_by as the stores keep them."""
+        if self.is_clear:
+            return _CLEAR
+        return None if self.held_by is None else f"{_HELD}{self.held_by}"
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether what went before decides if its alert goes out."""
+        return self.repeat_interval_s is not None or self.has_clear
+
+
+def parts_of_verdict(verdict: str | None) -> tuple[bool, str | None]:
+    """is_clear and held_by, from Decision.verdict."""
+    if verdict is None or not verdict.startswith(_HELD):
+        return verdict == _CLEAR, None
+    return False, verdict.removeprefix(_HELD)
 
 
 class Decided(msgspec.Struct, frozen=True, gc=False):
@@ -96,6 +132,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         signature: host::class::template-or-OID::instance; one fault, one signature.
         event, decision: What it is about and who decided.
         created_at: When it was raised; aware, UTC.
+        held_back: How many alerts of this signature were held back since the one before it.
     """
 
     alert_id: str
@@ -103,6 +140,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     event: Event
     decision: Decision
     created_at: datetime
+    held_back: int = 0
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -18,9 +18,12 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from muttd.queue.letters import DeadLetter, Letters, Past
+
+if TYPE_CHECKING:
+    from muttd.queue.ledger import Counted, Ledger
 
 
 class Stream(enum.StrEnum):
@@ -79,6 +82,11 @@ class Queue(Protocol):
     """Durable streams of batches."""
 
     @property
+    def ledger(self) -> Ledger:
+        """What was counted, held back and reported."""
+        ...
+
+    @property
     def letters(self) -> Letters:
         """What was buried."""
         ...
@@ -108,11 +116,12 @@ class Queue(Protocol):
         entry_ids: Sequence[str],
         *,
         then_append: Sequence[tuple[Stream, Batch]] = (),
+        counted: Counted | None = None,
     ) -> None:
-        """Forget entries, and append batches elsewhere: both or neither, in one transaction.
+        """Forget entries, append batches elsewhere and count in the ledger: all or nothing.
 
         The limit does not apply to then_append: what was accepted is never shed. An entry_id that
-        is gone already is ignored.
+        is gone already is ignored; when all of them are, nothing is counted, for it was.
         """
         ...
 

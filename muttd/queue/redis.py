@@ -23,11 +23,13 @@ import redis
 import trio
 
 from muttd.errors import QueueFull, StoreUnavailable
-from muttd.queue import redis_letters, redis_scripts
+from muttd.queue import redis_ledger_scripts, redis_letters, redis_scripts
 from muttd.queue.contract import Batch, Depth, Entry, Stream
+from muttd.queue.ledger import Counted
 from muttd.queue.letters import DeadLetter, Past
 from muttd.queue.redis_errors import code_of
 from muttd.queue.redis_keys import GROUP, ITEM_COUNT, PAST, PAYLOAD, RELEASED, RedisKeys
+from muttd.queue.redis_ledger import RedisLedger, counted_arguments
 from muttd.queue.redis_letters import RedisLetters
 from muttd.queue.redis_link import RedisLink, open_link
 from muttd.queue.redis_options import RedisOptions
@@ -73,6 +75,7 @@ class RedisQueue:
         self._keys = RedisKeys(link.options.prefix)
         self._replicas = Replicas(link)
         self.letters = RedisLetters(link, self._keys)
+        self.ledger = RedisLedger(link)
         self._holdings: defaultdict[tuple[Stream, str], _Holding] = defaultdict(_Holding)
 
     async def append(self, stream: Stream, batches: Sequence[Batch]) -> None:
@@ -121,16 +124,22 @@ class RedisQueue:
         entry_ids: Sequence[str],
         *,
         then_append: Sequence[tuple[Stream, Batch]] = (),
+        counted: Counted | None = None,
     ) -> None:
-        """Forget entries, and append batches elsewhere: both or neither, in one script."""
+        """Forget entries, append batches elsewhere and count, all in one script."""
         # Not confirmed by replicas: the two are lost together, and the entries come again.
         keys = [self._keys.stream(stream), self._keys.sizes(stream)]
         arguments = _forgotten(stream, entry_ids)
+        script = redis_scripts.ACK
+        if counted:
+            script = redis_ledger_scripts.ACK_COUNTED
+            keys += self._keys.ledger()
+            arguments = [*counted_arguments(counted), *arguments]
         for other, batch in then_append:
             keys += [self._keys.stream(other), self._keys.sizes(other)]
             arguments += [batch.item_count, batch.payload]
         if entry_ids or then_append:
-            await self._link.call(lambda c: redis_scripts.ACK.run(c, keys, arguments))
+            await self._link.call(lambda c: script.run(c, keys, arguments))
         self._let_go(stream, entry_ids)
 
     async def touch(self, stream: Stream, consumer: str, entry_ids: Sequence[str]) -> None:

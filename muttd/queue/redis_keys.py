@@ -12,6 +12,10 @@
     {mutt}:rate:moog         list     microseconds, the passes of the last rate period; expires
     {mutt}:peers             zset     instance id of each daemon, by when it was last seen
     {mutt}:peer:ID           string   what that daemon said of itself; expires
+    {mutt}:ledger:KIND       hash     key -> value, MessagePack, of one kind (muttd/queue/ledger.py)
+    {mutt}:ledger:KIND:order zset     its keys, by their place
+    {mutt}:ledger:evicted    hash     kind -> how many keys had to go because it was full
+    {mutt}:ledger:watch      string   since when and by whom silence is watched
     {mutt}:news              channel  topics, between daemons
     {mutt}:live              channel  live events, from daemons to the viewers of others
 
@@ -25,6 +29,7 @@ noeviction).
 from __future__ import annotations
 
 from muttd.queue.contract import Stream
+from muttd.queue.ledger import KINDS
 from muttd.queue.letters import LetterKind
 
 GROUP = "muttd"
@@ -46,6 +51,7 @@ class RedisKeys:
         self.letters = f"{self.tag}:letters"
         self.buried = f"{self.tag}:letters:buried"
         self.peers = f"{self.tag}:peers"
+        self.watch = f"{self.tag}:ledger:watch"
         self.news_channel = f"{self.tag}:news"
         self.live_channel = f"{self.tag}:live"
 
@@ -65,17 +71,27 @@ class RedisKeys:
         """The passes of one rate limit."""
         return f"{self.tag}:rate:{name}"
 
+    def ledger(self) -> list[str]:
+        """The ledger: of each kind its values and its order, then the evictions."""
+        tables = [f"{self.tag}:ledger:{kind}" for kind in KINDS]
+        return [
+            *(key for table in tables for key in (table, f"{table}:order")),
+            f"{self.tag}:ledger:evicted",
+        ]
+
     def peer(self, instance_id: str) -> str:
         """What a daemon said of itself."""
         return f"{self.tag}:peer:{instance_id}"
 
     def all(self) -> list[str]:
-        """Every key of the queue."""
+        """Every key of the queue and of the ledger."""
         return [
             *(key for stream in Stream for key in (self.stream(stream), self.sizes(stream))),
             *(self.letters_of(kind) for kind in LetterKind),
             self.letters,
             self.buried,
+            *self.ledger(),
+            self.watch,
         ]
 
 

@@ -31,6 +31,7 @@ from muttd.backoff import backoff_s
 from muttd.errors import QueueFull, StoreUnavailable
 from muttd.event import utc_now
 from muttd.queue.contract import Batch, Depth, Entry, Queue, Stream
+from muttd.queue.ledger import Counted, Ledger
 from muttd.queue.letters import DeadLetter, Letters
 from muttd.queue.sqlite import open_queue
 
@@ -102,6 +103,11 @@ class SpooledQueue:
     def letters(self) -> Letters:
         """Dead letters of the remote queue."""
         return self._remote.letters
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger of the remote queue."""
+        return self._remote.ledger
 
     @property
     def state(self) -> SpoolState:
@@ -238,9 +244,10 @@ class SpooledQueue:
         entry_ids: Sequence[str],
         *,
         then_append: Sequence[tuple[Stream, Batch]] = (),
+        counted: Counted | None = None,
     ) -> None:
         """Ack in the remote queue."""
-        await self._remote.ack(stream, entry_ids, then_append=then_append)
+        await self._remote.ack(stream, entry_ids, then_append=then_append, counted=counted)
 
     async def touch(self, stream: Stream, consumer: str, entry_ids: Sequence[str]) -> None:
         """Touch in the remote queue."""

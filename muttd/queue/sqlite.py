@@ -22,10 +22,12 @@ import trio
 
 from muttd.errors import QueueFull, StoreUnavailable
 from muttd.migrations import find_sql_dir
-from muttd.queue import sqlite_entries, sqlite_letters
+from muttd.queue import sqlite_books, sqlite_entries, sqlite_letters
 from muttd.queue.contract import Batch, Depth, Entry, Stream
 from muttd.queue.exclusive import hold_exclusively
+from muttd.queue.ledger import Counted
 from muttd.queue.letters import DeadLetter
+from muttd.queue.sqlite_ledger import SqliteLedger
 from muttd.queue.sqlite_letters import SqliteLetters, Tallies
 from muttd.sqlite_file import SqliteFile, from_microseconds, open_sqlite
 
@@ -61,6 +63,7 @@ class SqliteQueue:
         self._tallies = tallies
         self._grown = {stream: trio.Event() for stream in Stream}
         self.letters = SqliteLetters(file, self._change, self._wake, _now)
+        self.ledger = SqliteLedger(self._change, self._wake, _now)
 
     async def _change(
         self, work: Callable[[sqlite3.Connection, Tallies], T], *, durable: bool = True
@@ -135,15 +138,20 @@ class SqliteQueue:
         entry_ids: Sequence[str],
         *,
         then_append: Sequence[tuple[Stream, Batch]] = (),
+        counted: Counted | None = None,
     ) -> None:
-        """Forget entries, and append batches elsewhere: both or neither, in one transaction."""
+        """Forget entries, append batches elsewhere and count, all in one transaction."""
         seqs = sqlite_entries.seqs_of(entry_ids)
 
         def work(connection: sqlite3.Connection, tallies: Tallies) -> None:
+            before = tallies[stream].entries
             tallies[stream] = sqlite_entries.forget(connection, stream, seqs, tallies[stream])
+            is_new = tallies[stream].entries < before
             if not tallies[stream].entries:
                 sqlite_entries.give_back(connection)
             _append_each(connection, then_append, tallies)
+            if counted and is_new:
+                sqlite_books.count(connection, counted)
 
         await self._change(work)
         for other in {other for other, _ in then_append}:

@@ -40,8 +40,10 @@ _encode = msgspec.msgpack.Encoder().encode
 class Change(Protocol):
     """Runs a change of the file and of the tallies, as one transaction."""
 
-    def __call__(self, work: Callable[[sqlite3.Connection, Tallies], T], /) -> Awaitable[T]:
-        """Run it."""
+    def __call__(
+        self, work: Callable[[sqlite3.Connection, Tallies], T], /, *, durable: bool = True
+    ) -> Awaitable[T]:
+        """Run it; a power cut may undo it unless it is durable."""
         ...
 
 

@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+import msgspec
+
 from muttd.event import SEVERITY_NAMES
 from muttd.rules.engine import CompiledRule, Parts, RuleSet
 from muttd.rules.expression import compiled
@@ -47,7 +49,7 @@ def compile_rules(book: RuleBook) -> RuleSet:
     for rule in sorted(book.rules, key=lambda rule: (rule.priority, rule.id)):
         if rule.is_active:
             try:
-                rules.append(_compiled_rule(rule, hosts))
+                rules += _compiled_rules(rule, hosts)
             except ValueError as exc:
                 faults.append((rule.id, str(exc)))
     pairs, regexes = _text_patterns(rules)
@@ -67,7 +69,23 @@ def compile_rules(book: RuleBook) -> RuleSet:
     return RuleSet(book.revision, faults, parts)
 
 
-def _compiled_rule(rule: Rule, hosts: dict[str, int]) -> CompiledRule:
+def _compiled_rules(rule: Rule, hosts: dict[str, int]) -> list[CompiledRule]:
+    compiled = [_compiled_rule(rule, rule, hosts)]
+    if rule.clear_match is not None:
+        # Before the rule: what ends a problem may say more than what matches it, as in "link"
+        # and "link up". Its severity is another one than the problem's.
+        is_oid = rule.match_type is MatchType.OID_PREFIX
+        clear = msgspec.structs.replace(
+            rule,
+            match_string=None if is_oid else rule.clear_match,
+            trap_oid=rule.clear_match if is_oid else None,
+            syslog_severity=None,
+        )
+        compiled.insert(0, _compiled_rule(rule, clear, hosts))
+    return compiled
+
+
+def _compiled_rule(written: Rule, rule: Rule, hosts: dict[str, int]) -> CompiledRule:
     expression, is_anchored = None, False
     if rule.match_type is MatchType.REGEX and rule.match_string is not None:
         expression = compiled(rule.match_string)
@@ -78,7 +96,8 @@ def _compiled_rule(rule: Rule, hosts: dict[str, int]) -> CompiledRule:
         entry = check_host_entry(rule.host_pattern).casefold()
         host = hosts.setdefault(entry, len(hosts))
     return CompiledRule(
-        rule=rule,
+        rule=written,
+        pattern=rule,
         expression=expression,
         is_anchored=is_anchored,
         severities=_severities(rule),
@@ -114,7 +133,7 @@ def _text_patterns(
     pairs: list[tuple[str, int]] = []
     regexes: dict[int, str] = {}
     for rank, item in enumerate(rules):
-        text = text_of(item.rule)
+        text = text_of(item.pattern)
         if item.expression is not None and text is not None:
             regexes[rank << 1 | 1] = text
         elif text is not None:
@@ -155,7 +174,7 @@ def _choose_literals(
 def _oid_tree(rules: Iterable[CompiledRule]) -> OidTree:
     tree = OidTree()
     for rank, item in enumerate(rules):
-        for oid in oids_of(item.rule):
+        for oid in oids_of(item.pattern):
             tree.add(oid, rank << 1)
     return tree
 

@@ -4,7 +4,8 @@ r"""The compiled rules: what turns an Event into a Decision, some microseconds a
     OID    --tree------------------->  candidates   > by rank: conditions, RE2  -->  Decision
     host, severity ----------------->  first rule without a pattern             /
 
-A rank is a rule's place in (priority, id) order. A candidate is rank * 2, plus 1 if its
+A rank is a rule's place in (priority, id) order; what ends a rule's problem (clear_match) has a
+rank of its own, right before the rule's. A candidate is rank * 2, plus 1 if its
 expression still has to be confirmed; so that, sorted, what is certain comes first. A RuleSet never
 changes: a new one is compiled (compile.py) and takes its place whole.
 
@@ -85,6 +86,7 @@ class CompiledRule:
 
     Attributes:
         rule: As it was written.
+        pattern: The same; of a clear, with clear_match in the place of what the rule matches.
         expression: Of a regex rule.
         is_anchored: Whether the expression may depend on where a text begins.
         severities: Bit n is set when severity n satisfies the condition.
@@ -93,6 +95,7 @@ class CompiledRule:
     """
 
     rule: Rule
+    pattern: Rule
     expression: Expression | None
     is_anchored: bool
     severities: int
@@ -165,12 +168,12 @@ class RuleSet:
         self._hosts: dict[tuple[str, str], HostFacts] = {}
         # Decisions are frozen, so every event that a rule wins shares one; the last is unmatched.
         self._decisions = tuple(
-            (*(_won_by(c.rule, where) for c in parts.rules), Decision(environment=where))
+            (*(_won_by(c, where) for c in parts.rules), Decision(environment=where))
             for where in ENVIRONMENTS
         )
 
     def __len__(self) -> int:
-        return len(self._parts.rules)
+        return sum(compiled.pattern is compiled.rule for compiled in self._parts.rules)
 
     def decide(self, event: Event) -> Decision:
         """The decision of the first rule, in (priority, id) order, that matches."""
@@ -198,7 +201,7 @@ class RuleSet:
         return [self.decide(event) for event in events]
 
     def matching(self, event: Event) -> list[Rule]:
-        """Every rule that matches, the winner first."""
+        """Every rule that matches, or whose problem it ends, the winner first."""
         facts = self._hosts.get((event.hostname, event.source_ip)) or self._learn(event)
         texts = texts_of(event)
         ranks = set()
@@ -206,13 +209,14 @@ class RuleSet:
             rule = self._parts.rules[key >> 1]
             if not key & 1 or rule.is_confirmed(event, texts):
                 ranks.add(key >> 1)
-        return [
+        found = [
             compiled.rule
             for rank, compiled in enumerate(self._parts.rules)
             if (rank in ranks or not compiled.has_pattern)
             and compiled.severities >> event.severity & 1
             and (compiled.host is None or compiled.host in facts.patterns)
         ]
+        return list({rule.id: rule for rule in found}.values())
 
     def team_for(self, event: Event) -> str | None:
         """The team of the event's host by device_teams, for events that no rule matches."""
@@ -247,7 +251,8 @@ class RuleSet:
         return facts
 
 
-def _won_by(rule: Rule, environment: Environment) -> Decision:
+def _won_by(compiled: CompiledRule, environment: Environment) -> Decision:
+    rule = compiled.rule
     is_dev = environment is Environment.DEV
     return Decision(
         environment=environment,
@@ -257,4 +262,7 @@ def _won_by(rule: Rule, environment: Environment) -> Decision:
         handling=rule.dev_handling if is_dev else rule.prod_handling,
         team=rule.team_assignment,
         destination=rule.destination,
+        repeat_interval_s=rule.repeat_interval_s,
+        has_clear=rule.clear_match is not None,
+        is_clear=compiled.pattern is not rule,
     )

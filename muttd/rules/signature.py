@@ -10,13 +10,14 @@ tells two faults apart: interfaces, quoted names, paths, numbered parts (fan 2),
 unless they are those of somebody who connected (after "from", or with a port). For a
 notification it is the rows that its varbinds belong to, and the values that name something.
 
-Up and down of one interface are two signatures; a clear has to name the problem it clears.
+Up and down of one interface are two signatures, and names_of() finds one by the other: what
+their messages name is the same.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 
 from muttd.decision import Decision
@@ -71,15 +72,29 @@ def signature_of(event: Event, decision: Decision) -> str:
         told = _told(event)
         what = template_of(told)
         parts = _of_text(told)
+    return signature_from(host, class_of(event), what.strip() or f"rule {decision.rule_id}", parts)
+
+
+def signature_from(host: str, kind: str, what: str, parts: Iterable[str] = ()) -> str:
+    """A signature from its fields: host, class, template or OID, and what makes the instance."""
     instance = ",".join(dict.fromkeys(parts))
     # Only the separators may look like separators; an IPv6 address is a host in brackets.
     fields = (
         f"[{host}]" if ":" in host else host,
-        _SEPARATOR.sub(":", class_of(event)),
-        _SEPARATOR.sub(":", what.strip()) or f"rule {decision.rule_id}",
+        _SEPARATOR.sub(":", kind),
+        _SEPARATOR.sub(":", what),
         instance,
     )
     return _cut("::".join(fields))
+
+
+def names_of(event: Event) -> list[str]:
+    """What the event is about: the same for a problem and for the message that ends it."""
+    if event.trap_oid is None:
+        parts = _of_text(_told(event))
+    else:
+        parts = _of_varbinds(event.varbinds, in_words=False)
+    return sorted(set(parts))
 
 
 def class_of(event: Event) -> str:
@@ -120,7 +135,7 @@ def _of_text(text: str) -> Iterator[str]:
             yield part
 
 
-def _of_varbinds(varbinds: list[Varbind]) -> Iterator[str]:
+def _of_varbinds(varbinds: list[Varbind], *, in_words: bool = True) -> Iterator[str]:
     named = [varbind for varbind in varbinds if not varbind.oid.startswith(_ENVELOPE)]
     rows = [row for varbind in named if (row := _row_of(varbind)) != "0"]
     yield from rows
@@ -129,7 +144,8 @@ def _of_varbinds(varbinds: list[Varbind]) -> Iterator[str]:
             yield varbind.value
         elif not rows and not _is_number(varbind.value):
             # Nothing but scalars: what they say in words is all there is to tell faults apart.
-            yield template_of(varbind.value)
+            if in_words:
+                yield template_of(varbind.value)
             yield from _of_text(varbind.value)
 
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from muttd.decision import Decided, Decision, Environment, Handling
+from muttd.decision import Decided, Decision, Environment, Handling, parts_of_verdict
 from muttd.event import decode_events, encode_events
 from muttd.store.postgres_connection import clean_text
 
@@ -26,12 +26,12 @@ HISTORY_COLUMNS = (
 )
 AUDIT_COLUMNS = (
     "received_at, event_id, rule_id, rule_revision, severity, hostname, transport, trap_oid,"
-    " environment, message, message_folded, event, rule_name, handling, team"
+    " environment, message, message_folded, event, rule_name, handling, team, verdict"
 )
 # What decided_of() needs of a row.
-DECIDED_COLUMNS = "event, environment, rule_id, rule_name, rule_revision, handling, team"
+DECIDED_COLUMNS = "event, environment, rule_id, rule_name, rule_revision, handling, team, verdict"
 UNDECIDED_COLUMNS = (
-    "event, environment, NULL::bigint, NULL::text, NULL::bigint, NULL::text, NULL::text"
+    "event, environment, NULL::bigint, NULL::text, NULL::bigint, NULL::text, NULL::text, NULL::text"
 )
 
 _HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -68,9 +68,11 @@ def audit_octets(decided: Iterable[Decided]) -> bytes:
         octets = _id_octets(event.event_id)
         received = (event.received_at - _EPOCH) // _MICROSECOND
         rule = (8, decision.rule_id, 8, decision.rule_revision)
-        parts.append(_AUDIT_FIXED.pack(15, 8, received, 16, octets, *rule, 2, event.severity))
+        parts.append(_AUDIT_FIXED.pack(16, 8, received, 16, octets, *rule, 2, event.severity))
         parts += _searched(each)
         parts += (_text(decision.rule_name), _text(decision.handling), _text(decision.team))
+        verdict = decision.verdict
+        parts.append(_NULL if verdict is None else _field(verdict.encode()))
     parts.append(_TAIL)
     return b"".join(parts)
 
@@ -115,7 +117,8 @@ def _text(text: str | None) -> bytes:
 
 def decided_of(row: Sequence[Any]) -> Decided:
     """The event and its decision, from DECIDED_COLUMNS or UNDECIDED_COLUMNS."""
-    octets, environment, rule_id, rule_name, rule_revision, handling, team = row
+    octets, environment, rule_id, rule_name, rule_revision, handling, team, verdict = row
+    is_clear, held_by = parts_of_verdict(verdict)
     decision = Decision(
         environment=Environment(environment),
         rule_id=rule_id,
@@ -123,5 +126,7 @@ def decided_of(row: Sequence[Any]) -> Decided:
         rule_revision=rule_revision,
         handling=None if handling is None else Handling(handling),
         team=team,
+        is_clear=is_clear,
+        held_by=held_by,
     )
     return Decided(decode_events(octets)[0], decision)

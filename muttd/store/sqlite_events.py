@@ -12,7 +12,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from muttd.decision import Decided, Decision, Environment, Handling
+from muttd.decision import Decided, Decision, Environment, Handling, parts_of_verdict
 from muttd.event import decode_events, encode_events
 from muttd.sqlite_file import ReadTooLong, SqliteFile, to_microseconds
 from muttd.store.contract import EventQuery, Page, Window
@@ -33,8 +33,8 @@ HISTORY = "event_history"
 _INSERT_AUDIT = f"""
     INSERT OR IGNORE INTO {AUDIT}
         (event_id, received_at, hostname, severity, transport, trap_oid, environment, message,
-         event, rule_id, rule_name, rule_revision, handling, team)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14
+         event, rule_id, rule_name, rule_revision, handling, team, verdict)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15
     WHERE NOT EXISTS (SELECT 1 FROM {HISTORY} WHERE event_id = ?1)
 """
 _INSERT_HISTORY = f"""
@@ -69,6 +69,7 @@ def _decision_columns(decision: Decision) -> tuple[object, ...]:
         decision.rule_revision,
         decision.handling,
         decision.team,
+        decision.verdict,
     )
 
 
@@ -157,10 +158,12 @@ def _rows(connection: sqlite3.Connection, event_ids: Sequence[str]) -> dict[str,
     ids = (json.dumps(event_ids),)
     found = {}
     for row in connection.execute(
-        "SELECT event_id, event, environment, rule_id, rule_name, rule_revision, handling, team"
+        "SELECT event_id, event, environment, rule_id, rule_name, rule_revision, handling, team,"
+        " verdict"
         f" FROM {AUDIT} WHERE event_id IN (SELECT value FROM json_each(?))",
         ids,
     ):
+        is_clear, held_by = parts_of_verdict(row[8])
         decision = Decision(
             environment=Environment(row[2]),
             rule_id=row[3],
@@ -168,6 +171,8 @@ def _rows(connection: sqlite3.Connection, event_ids: Sequence[str]) -> dict[str,
             rule_revision=row[5],
             handling=None if row[6] is None else Handling(row[6]),
             team=row[7],
+            is_clear=is_clear,
+            held_by=held_by,
         )
         found[row[0]] = Decided(decode_events(row[1])[0], decision)
     for event_id, event, environment in connection.execute(

@@ -44,7 +44,10 @@ BUFFER_OCTETS = 4_194_304
 _MAX_PENDING = 2000
 
 _UNDECIDED: dict[str, Any] = dict.fromkeys(
-    ("matched", "rule_id", "rule_name", "rule_revision", "handling", "environment", "team")
+    (
+        *("matched", "rule_id", "rule_name", "rule_revision", "handling", "environment", "team"),
+        *("is_clear", "held_by"),
+    )
 )
 
 

@@ -140,6 +140,8 @@ def decision_as_json(decision: Decision) -> dict[str, Any]:
         "rule_id": decision.rule_id,
         "rule_name": decision.rule_name,
         "rule_revision": decision.rule_revision,
+        "is_clear": decision.is_clear,
+        "held_by": decision.held_by,
         "handling": decision.handling,
         "environment": decision.environment,
         "team": decision.team,

@@ -1,6 +1,7 @@
 """The alerter: from the ingest stream to audit rows and alerts.
 
-    take --> decide --> record (audit, history, alert rows) --> ack + append alerts, in one go
+    take --> decide --> judge (repetitions, clears) --> record (audit, history, alert rows)
+         --> ack + append alerts + count, in one go
 
 A crash between two arrows repeats work and never an effect: rows are idempotent by event_id,
 alerts by alert_id. While the store is away events wait, and nothing is counted against them.
@@ -20,18 +21,19 @@ import trio
 from prometheus_client import CollectorRegistry, Counter
 
 from muttd.backoff import backoff_s
-from muttd.decision import Alert, AlertState, Decided, alert_id_for, encode_alerts
+from muttd.decision import Alert, AlertState, Decided, encode_alerts
 from muttd.dynamic import Dynamic
 from muttd.errors import StoreError, StoreUnavailable
 from muttd.event import EventIds, decode_events, encode_events, utc_now
 from muttd.pulse import Pulse
 from muttd.queue.contract import Batch, Entry, Queue, Stream
 from muttd.queue.fanout import DecidedBatch, Fanout
-from muttd.rules.signature import signature_of
+from muttd.queue.ledger import Counted
 from muttd.store.contract import Store
 from muttd.workers.guard import Guard, Round
 from muttd.workers.hand_back import handing_back
 from muttd.workers.rules_watch import RulesWatch
+from muttd.workers.verdicts import Judged, judged, to_judge
 
 T = TypeVar("T")
 
@@ -179,7 +181,9 @@ class Alerter:
         held = self._held
         held[:] = [entry.entry_id for entry in entries]
         outcome = self._guard.decide(entries, self._rules.current)
-        alerts = await self._record(entries, outcome)
+        told = await self._judge(held, outcome)
+        outcome.decided = told.decided
+        alerts = await self._record(entries, outcome, told)
         done = [entry_id for entry_id in held if entry_id not in outcome.pending]
         then_append = [(Stream.INGEST, Batch(encode_events([each]), 1)) for each in outcome.again]
         if alerts and self._policy.alert_state is AlertState.QUEUED:
@@ -189,8 +193,10 @@ class Alerter:
             await self._until_done(
                 held, lambda: self._queue.bury(Stream.INGEST, [], outcome.letters)
             )
+        counted = Counted(1, 1, judged=told.ids)
         await self._until_done(
-            held, lambda: self._queue.ack(Stream.INGEST, done, then_append=then_append)
+            held,
+            lambda: self._queue.ack(Stream.INGEST, done, then_append=then_append, counted=counted),
         )
         held.clear()
         self._count(outcome, len(alerts))
@@ -234,11 +240,20 @@ class Alerter:
             self._metrics.by_name[name].inc(count)
             self._tally[name] += count
 
-    async def _record(self, entries: Sequence[Entry], outcome: Round) -> list[Alert]:
+    async def _judge(self, held: Sequence[str], outcome: Round) -> Judged:
+        """Ask the ledger about alerts that hang on what went before."""
+        asked = to_judge(outcome.decided)
+        if not asked:
+            return Judged(outcome.decided)
+        claims = [claim for claim, _ in asked]
+        verdicts = await self._until_done(held, lambda: self._queue.ledger.judge(claims))
+        return judged(outcome.decided, asked, verdicts)
+
+    async def _record(self, entries: Sequence[Entry], outcome: Round, told: Judged) -> list[Alert]:
         """Make decisions last; events that cannot be recorded go back through the guard."""
         held = [entry.entry_id for entry in entries]
         try:
-            return await self._until_done(held, lambda: self._record_once(outcome.decided))
+            return await self._until_done(held, lambda: self._record_once(outcome.decided, told))
         except StoreError:
             raise
         except Exception as exc:
@@ -251,7 +266,7 @@ class Alerter:
         }
         for each in decided:
             try:
-                alerts += await self._until_done(held, partial(self._record_once, [each]))
+                alerts += await self._until_done(held, partial(self._record_once, [each], told))
             except StoreError:
                 raise
             except Exception as exc:
@@ -261,8 +276,8 @@ class Alerter:
                 outcome.decided.append(each)
         return alerts
 
-    async def _record_once(self, decided: Sequence[Decided]) -> list[Alert]:
-        alerts = [_alert_of(each) for each in decided if _raises_alert(each)]
+    async def _record_once(self, decided: Sequence[Decided], told: Judged) -> list[Alert]:
+        alerts = [alert for each in decided for alert in told.alerts_of(each)]
         if not self._policy.dynamic.current.history_days:
             decided = [each for each in decided if each.decision.matched]
         if decided:
@@ -292,20 +307,3 @@ class Alerter:
         if self._leaves_when_held_up:
             raise _GivenUp from exc
         await trio.sleep(backoff_s(self._failures, base_s=_RETRY_BASE_S, cap_s=_RETRY_CAP_S))
-
-
-def _raises_alert(decided: Decided) -> bool:
-    handling = decided.decision.handling
-    return handling is not None and handling.forwards
-
-
-def _alert_of(decided: Decided) -> Alert:
-    event, decision = decided.event, decided.decision
-    assert decision.rule_id is not None
-    return Alert(
-        alert_id=alert_id_for(event.event_id, decision.rule_id),
-        signature=signature_of(event, decision),
-        event=event,
-        decision=decision,
-        created_at=utc_now(),
-    )

@@ -13,6 +13,7 @@ from muttd.event import Event, Transport, event_as_json, iso_utc
 
 # Moogsoft's severity, by syslog severity (RFC 5424, 6.2.1): 0 clear, 1 indeterminate, 2 warning,
 # 3 minor, 4 major, 5 critical.
+_CLEAR = 0
 _SEVERITIES = (5, 5, 5, 4, 3, 2, 1, 1)
 
 # A device whose clock is a day off would date its alert out of everybody's sight.
@@ -32,8 +33,8 @@ def moogsoft_payload(alert: Alert, *, daemon_name: str) -> dict[str, Any]:
         "class": event_class,
         "agent": "muttd",
         "agent_location": daemon_name,
-        "type": _type_of(event),
-        "severity": _SEVERITIES[event.severity],
+        "type": "clear" if decision.is_clear else _type_of(event),
+        "severity": _CLEAR if decision.is_clear else _SEVERITIES[event.severity],
         "description": event.message,
         "agent_time": int(_agent_time(event)),
         "custom_info": {
@@ -43,6 +44,7 @@ def moogsoft_payload(alert: Alert, *, daemon_name: str) -> dict[str, Any]:
             "rule_id": decision.rule_id,
             "rule_name": decision.rule_name,
             "correlation_id": event.correlation_id,
+            "held_back": alert.held_back,
             "created_at": iso_utc(alert.created_at),
             "event": event_as_json(event),
         },

@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 import trio
+from msgspec.structs import replace
 from samples import MORNING, event_id, matched, unmatched
 
 from muttd.decision import AlertState, Decided
@@ -323,6 +324,16 @@ async def test_all_filters_hold_together(store: Store) -> None:
         end=MORNING + timedelta(seconds=60),
     )
     assert await numbers(store, query) == [1]
+
+
+async def test_what_became_of_an_alert_is_kept_with_its_event(store: Store) -> None:
+    plain = matched(1)
+    held = Decided(matched(2).event, replace(plain.decision, held_by=f"{event_id(1)}.1"))
+    clear = Decided(matched(3).event, replace(plain.decision, is_clear=True))
+    await record(store, plain, held, clear)
+    page = await store.search_events(ALL, Window())
+    assert page.items == [clear, held, plain]
+    assert await store.get_event(event_id(2)) == held
 
 
 async def test_a_working_store_answers_a_ping(store: Store) -> None:

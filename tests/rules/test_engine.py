@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import re2
@@ -414,3 +415,57 @@ def test_whatever_narrows_the_candidates_never_loses_a_match(
 ) -> None:
     rules = [regex(number, pattern) for number, pattern in enumerate(patterns)]
     agree(rules, [], [an_event(message, app_name=app) for message, app in texts])
+
+
+# --- what ends a problem
+
+
+def said_of(rules: RuleSet, message: str, **fields: Any) -> tuple[int | None, bool]:
+    decision = rules.decide(an_event(message, **fields))
+    return decision.rule_id, decision.is_clear
+
+
+def test_a_clear_is_decided_by_its_rule_whatever_its_severity() -> None:
+    rules = a_rule_set(
+        a_rule(1, match_string="link down", clear_match="link up", syslog_severity=3),
+        a_rule(2, match_type=MatchType.REGEX, match_string="fan . bad", clear_match="fan . ok$"),
+        a_rule(3, trap_oid="1.3.6.1", match_type=MatchType.OID_PREFIX, clear_match="1.3.7"),
+    )
+    assert len(rules) == 3
+    assert said_of(rules, "LINK DOWN", severity=3) == (1, False)
+    assert said_of(rules, "link down", severity=5) == (None, False)
+    assert said_of(rules, "link up", severity=5) == (1, True)
+    assert said_of(rules, "fan 3 bad") == (2, False)
+    assert said_of(rules, "fan 3 ok") == (2, True)
+    assert said_of(rules, "fan 3 ok?") == (None, False)
+    assert said_of(rules, "x", trap_oid="1.3.6.1.4") == (3, False)
+    assert said_of(rules, "x", trap_oid="1.3.7.1") == (3, True)
+
+
+def test_a_clear_keeps_its_rules_host_and_place() -> None:
+    rules = a_rule_set(
+        a_rule(1, match_string="link", clear_match="link up", host_pattern="sw*", priority=5),
+        a_rule(2, match_string="link", priority=9),
+        a_rule(3, match_string="all quiet", priority=1, clear_match="nothing else"),
+    )
+    # Both patterns of the first rule match: the end says more.
+    assert said_of(rules, "link up") == (1, True)
+    assert said_of(rules, "link up", hostname="fw1") == (2, False)
+    assert said_of(rules, "link up, all quiet") == (3, False)
+    assert [rule.id for rule in rules.matching(an_event("link up"))] == [1, 2]
+
+
+def test_a_rule_without_a_pattern_may_have_a_clear() -> None:
+    rules = a_rule_set(a_rule(1, syslog_severity=2, clear_match="recovered"))
+    assert said_of(rules, "anything", severity=2) == (1, False)
+    assert said_of(rules, "recovered", severity=6) == (1, True)
+
+
+def test_a_decision_says_what_its_rule_says_of_repetitions() -> None:
+    rules = a_rule_set(
+        a_rule(1, match_string="a", repeat_interval_s=60.0, destination="moog"),
+        a_rule(2, match_string="b", clear_match="c"),
+    )
+    one, two = rules.decide(an_event("a")), rules.decide(an_event("b"))
+    assert (one.repeat_interval_s, one.destination, one.has_clear) == (60.0, "moog", False)
+    assert (two.repeat_interval_s, two.destination, two.has_clear) == (None, None, True)

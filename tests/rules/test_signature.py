@@ -9,7 +9,7 @@ from rule_samples import an_event
 
 from muttd.decision import Decision, Environment, Handling
 from muttd.event import Event, Transport, Varbind
-from muttd.rules.signature import MAX_SIGNATURE_OCTETS, class_of, signature_of
+from muttd.rules.signature import MAX_SIGNATURE_OCTETS, class_of, names_of, signature_of
 
 DECISION = Decision(environment=Environment.PROD, rule_id=4, handling=Handling.PAGE_ONLY)
 
@@ -207,3 +207,17 @@ def test_any_event_has_a_signature_of_at_most_767_octets(
     made = signature_of(event, DECISION)
     assert 0 < len(made.encode()) <= MAX_SIGNATURE_OCTETS
     assert made == signature_of(event, DECISION)
+
+
+def test_a_problem_and_its_end_name_the_same() -> None:
+    down = an_event("%LINK-3-UPDOWN: Interface GigabitEthernet0/1, changed state to down")
+    up = an_event("%LINK-3-UPDOWN: Interface GigabitEthernet0/1, changed state to up")
+    assert names_of(down) == names_of(up) == ["GigabitEthernet0/1"]
+    assert names_of(an_event("power supply failed")) == []
+    rows = [Varbind("ifIndex.3", "1.3.6.1.2.1.2.2.1.1.3", "INTEGER", "3")]
+    trap = an_event("", trap_oid="1.3.6.1.6.3.1.1.5.3", varbinds=rows)
+    assert names_of(trap) == names_of(an_event("x", trap_oid="1.2", varbinds=rows)) == ["3"]
+    words = [Varbind("alarmText.0", "1.3.6.1.4.1.1.0", "OCTET STRING", 'door "A" open')]
+    closed = [Varbind("alarmText.0", "1.3.6.1.4.1.1.0", "OCTET STRING", 'door "A" closed')]
+    opened = an_event("", trap_oid="1.2", varbinds=words)
+    assert names_of(opened) == names_of(an_event("", trap_oid="1.3", varbinds=closed)) == ["A"]

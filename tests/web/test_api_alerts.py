@@ -48,6 +48,9 @@ async def test_an_alert_is_shown_with_its_deliveries_and_its_event(site: Site) -
         "handling": "Page_and_ticket",
         "team": "NETO",
         "environment": "prod",
+        "destination": None,
+        "is_clear": False,
+        "held_back": 0,
     }
     one = (await site.get(f"/api/v2/alerts/{alert_id}")).json()
     assert one == listed | {

@@ -18,6 +18,8 @@ UNMATCHED = {
     "handling": None,
     "environment": "prod",
     "team": None,
+    "is_clear": False,
+    "held_by": None,
 }
 MATCHED = {
     "matched": True,
@@ -27,6 +29,8 @@ MATCHED = {
     "handling": "Page_and_ticket",
     "environment": "prod",
     "team": "NETO",
+    "is_clear": False,
+    "held_by": None,
 }
 
 

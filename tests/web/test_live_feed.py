@@ -121,6 +121,8 @@ async def test_an_event_shows_at_receipt_and_its_decision_follows() -> None:
                 "handling": "Page_only",
                 "environment": "prod",
                 "team": "NETO",
+                "is_clear": False,
+                "held_by": None,
             }
         ],
     }

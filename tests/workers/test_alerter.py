@@ -205,7 +205,7 @@ async def test_an_event_that_cannot_be_recorded_is_buried_and_costs_no_other(
     scene = await start()
     await scene.rules.wait_loaded()
     monkeypatch.setattr(
-        "muttd.workers.alerter.signature_of", lambda event, decision: event.attributes["absent"]
+        "muttd.workers.verdicts.signature_of", lambda event, decision: event.attributes["absent"]
     )
     await scene.append(an_event("plain"), an_event("LINK-3-UPDOWN"))
     await scene.wait_items(Stream.INGEST, 0)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from interruption import an_event
+from msgspec.structs import replace
 
 from muttd.decision import Alert, Decision, Environment, Handling
 from muttd.event import Event, Transport, utc_now
@@ -92,3 +93,19 @@ def test_agent_time_is_the_senders_unless_its_clock_is_days_off(
 )
 def test_type_is_the_most_telling_name_there_is(values: dict[str, object], shown: str) -> None:
     assert moogsoft_payload(an_alert(an_event("x", **values)), daemon_name="d")["type"] == shown
+
+
+def test_the_end_of_a_problem_is_severity_0_with_the_problems_signature() -> None:
+    alert = an_alert(an_event("link 1 up", severity=5))
+    clear = replace(alert, decision=replace(alert.decision, is_clear=True))
+    body = moogsoft_payload(clear, daemon_name="muttd-1")
+    assert (body["severity"], body["type"]) == (0, "clear")
+    assert body["signature"] == alert.signature
+    assert body["description"] == "link 1 up"
+
+
+def test_how_many_were_held_back_is_said() -> None:
+    alert = an_alert(an_event("link 1 down"))
+    for held_back in (0, 7):
+        body = moogsoft_payload(replace(alert, held_back=held_back), daemon_name="muttd-1")
+        assert body["custom_info"]["held_back"] == held_back

@@ -96,4 +96,7 @@ def _summary_as_json(stored: StoredAlert) -> dict[str, Any]:
         "handling": alert.decision.handling,
         "team": alert.decision.team,
         "environment": alert.decision.environment,
+        "destination": alert.decision.destination,
+        "is_clear": alert.decision.is_clear,
+        "held_back": alert.held_back,
     }

@@ -15,7 +15,9 @@ const opener = new DetailOpener(byId("detail"), EventDetail);
 function state(alert) {
   const attempts = alert.attempts === 1 ? "1 attempt" : `${alert.attempts} attempts`;
   const error = alert.last_error && alert.state !== "delivered" ? el("div", { class: "sub", text: visible(alert.last_error) }) : null;
-  return el("div", {}, alertBadge(alert.state), el("div", { class: "sub", text: attempts }), error);
+  const held = alert.held_back ? el("div", { class: "sub", text: `${alert.held_back} more held back before it` }) : null;
+  const clear = alert.is_clear ? el("div", { class: "sub", text: "clear" }) : null;
+  return el("div", {}, alertBadge(alert.state), clear, el("div", { class: "sub", text: attempts }), held, error);
 }
 
 function rule(alert) {

@@ -155,6 +155,7 @@ function decisionPart(event) {
       ["handling", handlingName(event.handling)],
       ["environment", event.environment],
       ["team", event.team],
+      ["held back by alert", event.held_by],
     ]),
   );
 }
@@ -174,6 +175,8 @@ function alertPart(alert) {
     facts([
       ["alert", alert.alert_id],
       ["signature", alert.signature],
+      ["ends a problem", alert.is_clear ? "yes" : null],
+      ["held back before it", alert.held_back || null],
       ["attempts", alert.attempts],
       ["last error", alert.last_error],
     ]),

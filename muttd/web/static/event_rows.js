@@ -17,7 +17,7 @@ const CALM_FROM_ROWS = 12;
 const MAX_OID_CHARACTERS = 15;
 
 const COLUMNS = ["time", "severity", "host", "transport", "app", "message", "decision"];
-const DECISION_FIELDS = ["matched", "rule_id", "rule_name", "rule_revision", "handling", "environment", "team"];
+const DECISION_FIELDS = ["matched", "rule_id", "rule_name", "rule_revision", "handling", "environment", "team", "is_clear", "held_by"];
 
 export class EventRows {
   /**

@@ -95,8 +95,9 @@ export function octetsOf(event) {
 export function decisionOf(event) {
   if (event.pending) return { kind: "pending", text: "deciding…" };
   if (!event.matched) return { kind: "none", text: "no rule" };
-  const kind = forwards(event.handling) ? "alerts" : "matched";
-  return { kind, text: `${event.rule_name ?? `rule ${event.rule_id}`} · ${handlingName(event.handling)}` };
+  const kind = forwards(event.handling) && !event.held_by ? "alerts" : "matched";
+  const end = event.is_clear ? " · clear" : event.held_by ? " · held back" : "";
+  return { kind, text: `${event.rule_name ?? `rule ${event.rule_id}`} · ${handlingName(event.handling)}${end}` };
 }
 
 /** What a rule matches, in words. */
