@@ -54,7 +54,9 @@ def text_field(
 
     def parse(value: object) -> str:
         if not isinstance(value, str) or (is_required and not value.strip()):
-            raise ValueError("must be text, and not empty" if is_required else "must be text")
+            raise ValueError(
+                "must be text, and not empty" if is_required else "must be text or null"
+            )
         if len(value) > at_most or "\0" in value:
             raise ValueError(f"must be at most {at_most} characters without NUL")
         return value

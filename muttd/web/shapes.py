@@ -212,3 +212,26 @@ class Discarded(TypedDict):
     discarded: int
     unknown: int
     left: int
+
+
+class Setting(TypedDict):
+    """A setting that can change while the daemons run, with what it may be."""
+
+    key: str
+    value: int | float | str
+    default: int | float | str
+    source: Literal["default", "environment", "store"]
+    type: Literal["whole number", "number", "text"]
+    unit: str | None
+    at_least: int | float | None
+    at_most: int | float | None
+    text: str
+    environment_name: str
+    changed_by: str | None
+    changed_at: Moment | None
+
+
+class Config(TypedDict):
+    """All of the settings that can change while the daemons run."""
+
+    config: list[Setting]

@@ -22,12 +22,16 @@ from starlette.routing import BaseRoute
 from muttd.dynamic import ROWS, Dynamic, checked, type_name, unknown_key
 from muttd.errors import InvalidInput, NoSuchRecord
 from muttd.event import iso_utc
-from muttd.store.contract import ChangeQuery, SettingValue, StoredSetting
+from muttd.settings_table import Row
+from muttd.store.contract import ChangeQuery, ConfigChange, SettingValue, StoredSetting
 from muttd.web.api.config_audit import change_as_json
-from muttd.web.params import Params, change_of, read_object, reason_problems
-from muttd.web.resource import resource
+from muttd.web.declared import GONE, json_body, list_of, ok
+from muttd.web.fields import change_of, read_object, reason_problems
+from muttd.web.params import CHANGE_REASON, MAX_TEXT_CHARS, WINDOW, text_param, window_of
+from muttd.web.resource import call, given_of, resource
 from muttd.web.responses import JsonResponse, deleted, list_response
 from muttd.web.services import Services
+from muttd.web.shapes import Config, Setting
 
 TABLE = "dynamic_config"
 
@@ -40,16 +44,51 @@ class Source(enum.StrEnum):
     STORE = "store"
 
 
+KEY = text_param("key", "Which setting.")
+
+
+def _value_schema(row: Row) -> dict[str, Any]:
+    kind = {int: "integer", float: "number"}.get(row.kind, "string")  # type: ignore[call-overload]  # its keys are types
+    bounds = {"minimum": row.at_least, "maximum": row.at_most}
+    return {
+        "type": [kind, "null"],
+        "description": row.text,
+        **{name: bound for name, bound in bounds.items() if bound is not None},
+    }
+
+
+def _change_schema(field: str, schema: dict[str, Any]) -> dict[str, Any]:
+    reason = {"type": ["string", "null"], "maxLength": MAX_TEXT_CHARS}
+    return {
+        "type": "object",
+        "properties": {field: schema, "change_reason": reason},
+        "required": [field],
+        "additionalProperties": False,
+    }
+
+
+_VALUES_SCHEMA = {
+    "type": "object",
+    "properties": {key: _value_schema(row) for key, row in ROWS.items()},
+    "additionalProperties": False,
+    "minProperties": 1,
+}
+
+
+@call("Every setting that can change while the daemons run.", answer=ok(Config))
 async def list_config(request: Request) -> Response:
     """GET /api/v2/config."""
-    Params(request.query_params).check()
     return JsonResponse({"config": await _shown(request)})
 
 
+@call(
+    "Change some settings at once, all or none; null goes back to the default.",
+    body=json_body(_change_schema("values", _VALUES_SCHEMA)),
+    answer=ok(Config),
+)
 async def change_config(request: Request) -> Response:
     """PUT /api/v2/config: some keys at once, all or none; null takes one back to its default."""
     services: Services = request.app.state.services
-    Params(request.query_params).check()
     body = await read_object(request)
     values = body.get("values")
     problems = _unknown_fields(body, "values") + reason_problems(body)
@@ -64,16 +103,21 @@ async def change_config(request: Request) -> Response:
     return JsonResponse({"config": await _shown(request)})
 
 
+@call("One setting.", params=(KEY,), answer=ok(Setting))
 async def get_config(request: Request) -> Response:
     """GET /api/v2/config/{key}."""
-    Params(request.query_params).check()
     return JsonResponse(await _shown_one(request, _key(request)))
 
 
+@call(
+    "Change a setting.",
+    params=(KEY,),
+    body=json_body(_change_schema("value", {"type": ["number", "string"]})),
+    answer=ok(Setting),
+)
 async def set_config(request: Request) -> Response:
     """PUT /api/v2/config/{key}."""
     services: Services = request.app.state.services
-    Params(request.query_params).check()
     key = _key(request)
     body = await read_object(request)
     problems = _unknown_fields(body, "value") + reason_problems(body)
@@ -86,23 +130,25 @@ async def set_config(request: Request) -> Response:
     return JsonResponse(await _shown_one(request, key))
 
 
+@call("Take a setting back to its default.", params=(KEY, CHANGE_REASON), answer=GONE)
 async def unset_config(request: Request) -> Response:
     """DELETE /api/v2/config/{key}: back to its default; what is there already stays there."""
     services: Services = request.app.state.services
-    params = Params(request.query_params)
-    reason = params.text("change_reason")
-    params.check()
-    await services.store.change_dynamic_values({_key(request): None}, change_of(request, reason))
+    change = change_of(request, given_of(request)[CHANGE_REASON])
+    await services.store.change_dynamic_values({_key(request): None}, change)
     services.dynamic_changed()
     return deleted()
 
 
+@call(
+    "The changes of a setting, newest first.",
+    params=(KEY, *WINDOW),
+    answer=list_of("changes", ConfigChange),
+)
 async def list_history(request: Request) -> Response:
     """GET /api/v2/config/{key}/history."""
     services: Services = request.app.state.services
-    params = Params(request.query_params)
-    window = params.window()
-    params.check()
+    window = window_of(given_of(request))
     query = ChangeQuery(table_name=TABLE, record_id=_key(request))
     page = await services.store.config_changes(query, window)
     return list_response("changes", [change_as_json(each) for each in page.items], page, window)
@@ -118,7 +164,7 @@ def config_routes() -> list[BaseRoute]:
 
 
 def _key(request: Request) -> str:
-    key: str = request.path_params["key"]
+    key = given_of(request).required(KEY)
     if key not in ROWS:
         raise NoSuchRecord([(key, unknown_key(key))])
     return key
