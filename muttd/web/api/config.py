@@ -22,7 +22,6 @@ from starlette.routing import BaseRoute
 from muttd.dynamic import ROWS, Dynamic, checked, type_name, unknown_key
 from muttd.errors import InvalidInput, NoSuchRecord
 from muttd.event import iso_utc
-from muttd.settings_table import Row
 from muttd.store.contract import ChangeQuery, ConfigChange, SettingValue, StoredSetting
 from muttd.web.api.config_audit import change_as_json
 from muttd.web.declared import GONE, json_body, list_of, ok
@@ -47,7 +46,8 @@ class Source(enum.StrEnum):
 KEY = text_param("key", "Which setting.")
 
 
-def _value_schema(row: Row) -> dict[str, Any]:
+def _value_schema(key: str) -> dict[str, Any]:
+    row = ROWS[key]
     kind = {int: "integer", float: "number"}.get(row.kind, "string")  # type: ignore[call-overload]  # its keys are types
     bounds = {"minimum": row.at_least, "maximum": row.at_most}
     return {
@@ -69,7 +69,7 @@ def _change_schema(field: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 _VALUES_SCHEMA = {
     "type": "object",
-    "properties": {key: _value_schema(row) for key, row in ROWS.items()},
+    "properties": {key: _value_schema(key) for key in ROWS},
     "additionalProperties": False,
     "minProperties": 1,
 }
