@@ -88,6 +88,7 @@ _SHELLS = (
     _Shell("/hosts", "hosts.html", "hosts"),
     _Shell("/audit", "audit.html", "audit"),
     _Shell("/audit/changes", "audit_changes.html", "audit"),
+    _Shell("/config", "config.html", "config"),
     _Shell("/system", "system.html", "system"),
 )
 

@@ -114,6 +114,8 @@ def lay_out(daemon: RunningDaemon, webhook: ScriptedWebhook) -> None:
     with daemon.client() as client:
         change = {"priority": 5, "change_reason": "Before the links: power goes first."}
         client.put(f"/api/v2/rules/{added['id']}", json=change).raise_for_status()
+        limit = {"value": 20, "change_reason": "The receiver is being moved."}
+        client.put("/api/v2/config/moog_rate_limit", json=limit).raise_for_status()
     daemon.post("/api/v2/dev-hosts", {"hostname": "lab-*"})
     daemon.post("/api/v2/dev-hosts", {"hostname": "10.9.0.0/16"})
     for hostname, team in _TEAMS.items():

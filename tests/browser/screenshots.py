@@ -46,6 +46,7 @@ SCENES = {
     "hosts": ("/hosts", None),
     "audit": ("/audit", None),
     "audit-changes": ("/audit/changes", None),
+    "config": ("/config", None),
     "system": ("/system", None),
 }
 

@@ -23,6 +23,7 @@ PAGES = [
     "/hosts",
     "/audit",
     "/audit/changes",
+    "/config",
     "/system",
 ]
 

@@ -3,7 +3,7 @@
 import { api, query } from "./api.js";
 import { byId, el } from "./dom.js";
 import { alertBadge, EventDetail } from "./event_detail.js";
-import { handlingName, oneLine, SEVERITIES, visible } from "./format.js";
+import { count, handlingName, oneLine, SEVERITIES, visible } from "./format.js";
 import { emptyState, List, makeTable } from "./list.js";
 import { DetailOpener } from "./list_detail.js";
 import { momentNode } from "./moment.js";

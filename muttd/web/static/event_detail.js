@@ -178,6 +178,7 @@ function alertPart(alert) {
       ["ends a problem", alert.is_clear ? "yes" : null],
       ["held back before it", alert.held_back || null],
       ["attempts", alert.attempts],
+      ["held back before it", alert.held_back || null],
       ["last error", alert.last_error],
     ]),
     attempts.length === 0 ? el("p", { class: "muted", text: "Not sent yet." }) : table("Deliveries", ["#", "At", "Outcome", "Status", "Took", "Error"], attempts),

@@ -2,15 +2,15 @@
 
 import { ruleInWords, visible } from "./format.js";
 
-const TEXTS = ["name", "match_type", "match_string", "trap_oid", "severity_op", "host_pattern", "prod_handling", "dev_handling", "team_assignment", "reason"];
-const NULLABLE = new Set(["match_string", "trap_oid", "host_pattern", "reason"]);
+const TEXTS = ["name", "match_type", "match_string", "trap_oid", "severity_op", "host_pattern", "prod_handling", "dev_handling", "team_assignment", "clear_match", "destination", "reason"];
+const NULLABLE = new Set(["match_string", "trap_oid", "host_pattern", "clear_match", "destination", "reason"]);
 
 /** What the form holds, as the API takes it. */
 export function readForm(form) {
   const rule = {};
   for (const name of TEXTS) {
     // A text to look for may begin or end with a blank; nothing else may.
-    const value = name === "match_string" ? form.elements[name].value : form.elements[name].value.trim();
+    const value = name === "match_string" || name === "clear_match" ? form.elements[name].value : form.elements[name].value.trim();
     rule[name] = value === "" && NULLABLE.has(name) ? null : value;
   }
   const severity = form.elements.syslog_severity.value;
@@ -18,6 +18,8 @@ export function readForm(form) {
   const priority = form.elements.priority.value.trim();
   // What is no number goes as it is: the daemon says what is wrong with it.
   rule.priority = /^-?\d+$/.test(priority) ? Number(priority) : priority;
+  const repeat = form.elements.repeat_interval_s.value.trim();
+  rule.repeat_interval_s = repeat === "" ? null : Number.isFinite(Number(repeat)) ? Number(repeat) : repeat;
   rule.is_active = form.elements.is_active.checked;
   const changeReason = form.elements.change_reason.value.trim();
   if (changeReason !== "") rule.change_reason = changeReason;
@@ -26,7 +28,7 @@ export function readForm(form) {
 
 /** Put a rule's values into the form; missing ones stay as they are. */
 export function fillForm(form, rule) {
-  for (const name of [...TEXTS, "priority"]) if (name in rule) form.elements[name].value = rule[name] ?? "";
+  for (const name of [...TEXTS, "priority", "repeat_interval_s"]) if (name in rule) form.elements[name].value = rule[name] ?? "";
   if ("syslog_severity" in rule) form.elements.syslog_severity.value = rule.syslog_severity ?? "";
   if ("is_active" in rule) form.elements.is_active.checked = rule.is_active;
 }
