@@ -28,6 +28,7 @@ from muttd.protocol.framing import Framer
 from muttd.protocol.mib import TABLE_FILE_NAME, Mib, MibInForce
 from muttd.protocol.snmp import parse_notification
 from muttd.rules.template import template_of
+from muttd.sources import Sources
 
 
 class Wire:
@@ -37,8 +38,8 @@ class Wire:
         table = Path(muttd.protocol.__file__).with_name(TABLE_FILE_NAME).read_bytes()
         event_ids = EventIds()
         self._dice = dice
-        self._syslog = SyslogEvents(event_ids, zone=UTC, max_message_octets=8192)
-        self._traps = TrapEvents(event_ids, MibInForce(Mib.from_octets(table)))
+        self._syslog = SyslogEvents(event_ids, Sources(), zone=UTC, max_message_octets=8192)
+        self._traps = TrapEvents(event_ids, MibInForce(Mib.from_octets(table)), Sources())
 
     def datagram(self, octets: bytes, at: datetime) -> None:
         """As the syslog UDP listener."""

@@ -22,8 +22,9 @@ from muttd.errors import PeerError
 LISTENERS = ("syslog_udp", "syslog_tcp", "syslog_tls", "snmp", "http")
 
 # Refusals that are no PeerError: an empty datagram, an item of a batch that is no event, an event
-# that the queue did not take in time (the sender was told), an inform that was sent again.
-_OTHER_REFUSALS = ("empty", "invalid", "queue", "duplicate")
+# that the queue did not take in time (the sender was told), an inform that was sent again, a source
+# that may not send, one that sends faster than it may.
+_OTHER_REFUSALS = ("empty", "invalid", "queue", "duplicate", "source", "rate")
 
 
 def _refusal_reasons() -> tuple[str, ...]:
@@ -48,6 +49,7 @@ class Account:
         malformed: Queued, and marked malformed.
         connections: Open now (TCP, TLS).
         refused_connections: Closed on arrival: too many.
+        denied_connections: Closed because their source may not send.
         idle_connections: Closed after a silence of the idle timeout.
     """
 
@@ -59,6 +61,7 @@ class Account:
     malformed: int = 0
     connections: int = 0
     refused_connections: int = 0
+    denied_connections: int = 0
     idle_connections: int = 0
 
 
@@ -96,6 +99,7 @@ class Accounts(Collector):
             "kernel_dropped": "Datagrams lost in the kernel's receive buffer.",
             "malformed": "Messages queued that could not be parsed whole.",
             "refused_connections": "Connections closed on arrival because there were too many.",
+            "denied_connections": "Connections closed because their source may not send.",
             "idle_connections": "Connections closed because their peer was silent too long.",
         }
         for name, text in totals.items():

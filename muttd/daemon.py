@@ -197,7 +197,7 @@ class _Daemon:
         parts.dynamic_watch.poke()
         if parts.forwarder is not None:
             parts.forwarder.poke()
-        _log.info("reload: rules, secrets, SNMPv3 users and certificates read again")
+        _log.info("reload: rules, secrets, SNMPv3 users, certificates and sources read again")
 
     def _reveal_moog_key(self) -> str | None:
         return None if self._moog_key is None else self._moog_key.reveal()

@@ -154,6 +154,11 @@ class Settings:
         at_least=0,
         at_most=86_400,
     )
+    sources_file: Path | None = setting(
+        None,
+        "File of senders: who may send syslog and SNMP, how fast, from which time zone, and whose "
+        "word for a host name is taken.",
+    )
     udp_receive_buffer_octets: int = setting(
         16_777_216,
         "Kernel buffer of each UDP socket: what arrives while we are busy waits here.",

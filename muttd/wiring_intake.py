@@ -56,8 +56,10 @@ def start_intake(
     nursery: trio.Nursery, settings: Settings, parts: Parts, bound: Bound, reloadable: Reloadable
 ) -> Intakes:
     """Start every listener but HTTP."""
+    sources = reloadable.sources
     events = SyslogEvents(
         parts.event_ids,
+        sources,
         zone=settings.syslog.time_zone,
         max_message_octets=settings.syslog.max_message_octets,
     )
@@ -75,7 +77,7 @@ def start_intake(
         SyslogUdp(sock, events, parts.intake, parts.accounts) for sock in sockets["syslog_udp"]
     ]
     if sockets["snmp"]:
-        traps = TrapEvents(parts.event_ids, MibInForce(_read_mib()))
+        traps = TrapEvents(parts.event_ids, MibInForce(_read_mib()), sources)
         accepted = Communities([each.reveal() for each in settings.snmp.communities])
         listeners += [
             SnmpTraps(sock, traps, accepted, reloadable.usm, parts.intake, parts.accounts)

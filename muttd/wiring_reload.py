@@ -1,4 +1,4 @@
-"""What SIGHUP reads again: SNMPv3 users, certificates.
+"""What SIGHUP reads again: SNMPv3 users, certificates, the file of sources.
 
     settings --read_files--> Files --replace--> Reloadable, all of it or nothing
 
@@ -18,6 +18,7 @@ from muttd.protocol.usm import Usm
 from muttd.protocol.usm_users import UsmUser
 from muttd.settings import Settings
 from muttd.snmp_users import read_users
+from muttd.sources import Sources, SourceTable, read_sources
 from muttd.tls_files import LoadedTls
 from muttd.wiring_snmp import open_usm
 from muttd.wiring_tls import load_tls, open_tls
@@ -34,10 +35,12 @@ class Files:
     Attributes:
         users: Of SNMPv3.
         tls: Certificates by listener.
+        sources: Who may send, and how.
     """
 
     users: list[UsmUser]
     tls: dict[str, LoadedTls]
+    sources: SourceTable
 
     @property
     def warnings(self) -> list[str]:
@@ -73,9 +76,10 @@ def read_files(settings: Settings, *, forgive_expired: bool) -> Files:
 
     users = checked(lambda: read_users(settings.snmp.users_file))
     tls = checked(lambda: load_tls(settings, forgive_expired=forgive_expired))
-    if users is None or tls is None:
+    sources = checked(lambda: read_sources(settings.sources_file))
+    if users is None or tls is None or sources is None:
         raise ConfigError(mistakes)
-    return Files(users, tls)
+    return Files(users, tls, sources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +89,12 @@ class Reloadable:
     Attributes:
         usm: Opens SNMPv3.
         tls: By listener that speaks it.
+        sources: Who may send, and how.
     """
 
     usm: Usm
     tls: dict[str, ServerTls]
+    sources: Sources
 
     @classmethod
     def open(cls, settings: Settings) -> Reloadable:
@@ -99,11 +105,13 @@ class Reloadable:
         """
         files = read_files(settings, forgive_expired=True)
         files.log_warnings()
-        return cls(open_usm(settings, files.users), open_tls(settings, files.tls))
+        usm, tls = open_usm(settings, files.users), open_tls(settings, files.tls)
+        return cls(usm, tls, Sources(files.sources))
 
     def replace(self, files: Files) -> None:
         """Put other files in force. What is open stays open; nothing is lost by it."""
         files.log_warnings()
         self.usm.replace_users(files.users)
+        self.sources.replace(files.sources)
         for listener, each in files.tls.items():
             self.tls[listener].replace(each.context, each.expires_at)

@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "dynamic": {"errors", "settings_table"},
     "queue": NOUNS | {"migrations", "sqlite_file", "backoff"},
     "store": NOUNS | {"migrations", "sqlite_file", "backoff", "rules.model"},
-    "listeners": NOUNS | {"protocol", "accounts"},
+    "listeners": NOUNS | {"protocol", "accounts", "sources"},
     "workers": NOUNS | {"queue", "store", "rules", "protocol", "accounts", "backoff", "dynamic"},
     "web": NOUNS | {"queue", "store", "rules", "accounts", "dynamic"},
     "commands": NOUNS
@@ -51,6 +51,7 @@ MAY_IMPORT = {
     "state_dir": {"errors"},
     "snmp_users": {"errors", "protocol"},
     "tls_files": {"errors"},
+    "sources": {"errors", "settings_values"},
     "migrations": {"errors"},
     "sqlite_file": {"errors", "migrations"},
     "logs": {"errors", "event", "settings_values"},

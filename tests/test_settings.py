@@ -50,6 +50,7 @@ def test_every_setting_can_be_set_by_its_name() -> None:
             "MUTTD_LOG_LEVEL": "DEBUG",
             "MUTTD_LOG_FORMAT": "json",
             "MUTTD_DRAIN_S": "2.5",
+            "MUTTD_SOURCES_FILE": "/etc/mutt/sources.conf",
             "MUTTD_UDP_RECEIVE_BUFFER_OCTETS": "65536",
             "MUTTD_HTTP": "127.0.0.1:0",
             "MUTTD_RULES_CHECK_INTERVAL_S": "0.5",

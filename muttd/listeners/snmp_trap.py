@@ -27,7 +27,9 @@ import trio
 from muttd.accounts import Accounts
 from muttd.errors import PeerError, RefusedByUsm, RefusedTrap, UnknownEngineId
 from muttd.event import Event, EventIds, Transport, Varbind, utc_now
+from muttd.listeners.admission import admitted
 from muttd.listeners.snmp_keys import KeyWaits
+from muttd.listeners.syslog_event import CLAIMED_HOSTNAME
 from muttd.listeners.udp import Datagram, UdpSocket
 from muttd.protocol.mib import MibInForce
 from muttd.protocol.snmp import Notification, Pdu, parse_notification
@@ -38,6 +40,7 @@ from muttd.protocol.snmp_varbind import SNMP_TRAP_COMMUNITY
 from muttd.protocol.usm import Opened, Usm
 from muttd.protocol.usm_sender import PendingKey
 from muttd.sink import Sink
+from muttd.sources import Sources
 
 LISTENER = "snmp"
 # A flood of bad datagrams is for the counters; the log gets one line a second.
@@ -75,9 +78,11 @@ class TrapEvents:
     Args:
         event_ids: The daemon's source of event ids.
         mibs: Names and severities.
+        sources: Who may send, and whether he is believed; the listener asks it too.
     """
 
-    def __init__(self, event_ids: EventIds, mibs: MibInForce) -> None:
+    def __init__(self, event_ids: EventIds, mibs: MibInForce, sources: Sources) -> None:
+        self.sources = sources
         self._event_ids = event_ids
         self._mibs = mibs
 
@@ -97,19 +102,27 @@ class TrapEvents:
             notification = notification._replace(varbinds=tuple(varbinds))
         mib = self._mibs.current
         text = describe(notification, mib)
+        hostname = notification.host_address or datagram.source_ip
+        attributes = _attributes(notification)
+        if hostname != datagram.source_ip and not self._believes(datagram.source_ip):
+            attributes[CLAIMED_HOSTNAME] = hostname
+            hostname = datagram.source_ip
         return Event(
             event_id=self._event_ids.next(),
             received_at=received_at,
             source_ip=datagram.source_ip,
-            hostname=notification.host_address or datagram.source_ip,
+            hostname=hostname,
             transport=Transport.SNMP,
             severity=mib.severity_of(notification.trap_oid),
             message=text.message,
             raw=_without_secrets(datagram.octets, secrets),
             trap_oid=notification.trap_oid,
             varbinds=[Varbind(*each) for each in text.varbinds],
-            attributes=_attributes(notification),
+            attributes=attributes,
         )
+
+    def _believes(self, source_ip: str) -> bool:
+        return not self.sources.is_shaping or self.sources.policy(source_ip).trusts_hostname
 
 
 def _attributes(notification: Notification) -> dict[str, Any]:
@@ -245,7 +258,8 @@ class SnmpTraps:
 
     async def _receive(self, batch: list[Datagram]) -> None:
         self._account.received += len(batch)
-        await self._hand_over(batch)
+        sources = self._events.sources
+        await self._hand_over(admitted(batch, sources, self._account, trio.current_time()))
 
     async def _hand_over(self, batch: list[Datagram]) -> None:
         received_at = utc_now()

@@ -8,7 +8,10 @@ from typing import Any
 
 from muttd.event import Event, EventIds, Transport
 from muttd.protocol.syslog import parse_syslog
+from muttd.sources import Sources
 
+# The attribute that keeps the host name of a sender whose word is not taken for it.
+CLAIMED_HOSTNAME = "claimed_hostname"
 _NOTHING: Mapping[str, Any] = {}
 
 
@@ -17,11 +20,15 @@ class SyslogEvents:
 
     Args:
         event_ids: The daemon's source of event ids.
-        zone: The zone of RFC 3164 stamps, which carry none.
+        sources: Who may send, from which zone, and whether he is believed; listeners ask it too.
+        zone: The zone of RFC 3164 stamps, which carry none, of all other sources.
         max_message_octets: What is longer is cut there and marked malformed.
     """
 
-    def __init__(self, event_ids: EventIds, *, zone: tzinfo, max_message_octets: int) -> None:
+    def __init__(
+        self, event_ids: EventIds, sources: Sources, *, zone: tzinfo, max_message_octets: int
+    ) -> None:
+        self.sources = sources
         self._event_ids = event_ids
         self._zone = zone
         self._max_message_octets = max_message_octets
@@ -45,12 +52,20 @@ class SyslogEvents:
         if len(octets) > self._max_message_octets:
             octets = octets[: self._max_message_octets]
             too_long = f"cut at {self._max_message_octets} octets"
-        message = parse_syslog(octets, received_at=received_at, zone=self._zone)
+        zone, believes = self._zone, True
+        if self.sources.is_shaping:
+            policy = self.sources.policy(source_ip)
+            zone, believes = policy.zone or zone, policy.trusts_hostname
+        message = parse_syslog(octets, received_at=received_at, zone=zone)
+        hostname = message.hostname or source_ip
+        if not believes and hostname != source_ip:
+            attributes = {**attributes, CLAIMED_HOSTNAME: hostname}
+            hostname = source_ip
         return Event(
             event_id=self._event_ids.next(),
             received_at=received_at,
             source_ip=source_ip,
-            hostname=message.hostname or source_ip,
+            hostname=hostname,
             transport=transport,
             severity=message.severity,
             message=message.message,

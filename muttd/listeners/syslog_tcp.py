@@ -3,7 +3,8 @@
     receive_some --> Framer --> messages --> events --> sink, and only then the next receive_some
 
 A connection is not read from until the queue has what it sent before: that is the back-pressure,
-and it bounds what one connection can hold in memory to one read.
+and it bounds what one connection can hold in memory to one read. Nor is it read from while its
+source has sent more than it may.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from muttd.sink import Sink
 _READ_OCTETS = 65_536
 # For the last words of a peer that left, when the intake buffer has no room at once.
 _LAST_WORDS_S = 1.0
+# How long at most a peer that is held back does not notice that its limit was raised.
+_LOOK_AGAIN_S = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -97,6 +100,10 @@ class SyslogTcp:
             await trio.aclose_forcefully(stream)
             return
         account = self._account
+        if not self._may_send(source_ip):
+            account.denied_connections += 1
+            await trio.aclose_forcefully(stream)
+            return
         if (
             account.connections >= self._limits.max_connections
             or self._by_peer[source_ip] >= self._limits.max_connections_per_peer
@@ -125,6 +132,20 @@ class SyslogTcp:
     async def _serve_peer(self, stream: trio.SocketStream, peer: Peer) -> None:
         await self._converse(stream, peer)
 
+    def _may_send(self, source_ip: str) -> bool:
+        sources = self._events.sources
+        return not sources.is_limiting or sources.policy(source_ip).is_allowed
+
+    async def _wait_turn(self, source_ip: str) -> None:
+        """Wait while the source has sent more than it may; see Sources.wait_s."""
+        sources = self._events.sources
+        while sources.is_limiting:
+            wait_s = sources.wait_s(source_ip, trio.current_time())
+            if not wait_s:
+                return
+            # Not in one go: the limit may be another one meanwhile.
+            await trio.sleep(min(wait_s, _LOOK_AGAIN_S))
+
     def _log_closed(self, source_ip: str, why: object) -> None:
         _log.info("%s: connection of %s closed: %s", self.listener, source_ip, why)
 
@@ -140,6 +161,12 @@ class SyslogTcp:
 
     async def _receive(self, stream: trio.abc.ReceiveStream, framer: Framer, peer: Peer) -> None:
         while True:
+            await self._wait_turn(peer.source_ip)
+            if not self._may_send(peer.source_ip):
+                self._account.denied_connections += 1
+                self._log_closed(peer.source_ip, "its source may not send any more")
+                await self._hand_over_last(framer, peer)
+                return
             with trio.move_on_after(self._limits.idle_timeout_s) as idle:
                 octets = bytes(await stream.receive_some(_READ_OCTETS))
             if idle.cancelled_caught:
@@ -183,6 +210,8 @@ class SyslogTcp:
         if malformed is not None:
             events = [msgspec.structs.replace(each, malformed=malformed) for each in events]
         self._account.received += len(events)
+        if self._events.sources.is_limiting:
+            self._events.sources.book(source_ip, len(events), trio.current_time())
         self._account.malformed += sum(each.malformed is not None for each in events)
         queued = trio.Event()
         await self._sink.put(self.listener, events, queued.set)

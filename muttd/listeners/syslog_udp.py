@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import trio
+
 from muttd.accounts import Accounts
 from muttd.event import Transport, utc_now
+from muttd.listeners.admission import admitted
 from muttd.listeners.syslog_event import SyslogEvents
 from muttd.listeners.udp import Datagram, UdpSocket
 from muttd.sink import Sink
@@ -45,6 +48,7 @@ class SyslogUdp:
         received_at = utc_now()
         account = self._account
         account.received += len(batch)
+        batch = admitted(batch, self._events.sources, account, trio.current_time())
         event = self._events.event
         events = [
             event(datagram.octets, datagram.source_ip, Transport.SYSLOG_UDP, received_at)

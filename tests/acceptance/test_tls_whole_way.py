@@ -157,7 +157,7 @@ def test_sighup_takes_new_certificates_and_keeps_connections(
         old.sendall(b"<13>1 - h - - - - before\n")
         # The other authority's: whoever trusts only the first can tell.
         replace(pair, tls_party.stranger)
-        reload(daemon, "certificates read again")
+        reload(daemon, "sources read again")
         with (
             pytest.raises(ssl.SSLCertVerificationError),
             tls_connection(daemon, tls_party.ca, tls_party.sender),

@@ -27,6 +27,7 @@ from muttd.protocol.snmp_encode import (
 )
 from muttd.protocol.snmp_varbind import WireVarbind
 from muttd.protocol.usm import Engine, Usm
+from muttd.sources import Sources, parse_sources
 
 LINK_DOWN = "1.3.6.1.6.3.1.1.5.3"
 MIB = Mib.from_octets(Path(muttd.protocol.__file__).with_name(TABLE_FILE_NAME).read_bytes())
@@ -42,9 +43,10 @@ class Scene:
         self.sink = MemorySink()
         self.accounts = Accounts(CollectorRegistry())
         self.account = self.accounts["snmp"]
+        self.sources = Sources()
         self.listener = SnmpTraps(
             self.receiver,
-            TrapEvents(EventIds(), MibInForce(MIB)),
+            TrapEvents(EventIds(), MibInForce(MIB), self.sources),
             Communities(["public", "s3cret"]),
             Usm([], Engine(b"\x80\0\0\0\5" + b"ourselves", 1, 0.0, 0)),
             self.sink,
@@ -87,6 +89,28 @@ async def test_a_v1_trap_keeps_the_agents_identity(scene: Scene) -> None:
         "specific_trap": 0,
         "sys_up_time": 99,
     }
+
+
+async def test_an_agent_that_is_not_believed_keeps_its_peers_address(scene: Scene) -> None:
+    scene.sources.replace(parse_sources("default trust_hostname=no", source=""))
+    trap = V1Trap(enterprise="1.3.6.1.4.1.9.1.1", generic_trap=2, agent_addr="192.0.2.7")
+    scene.sender.send(encode_v1_trap(b"public", trap))
+    scene.sender.send(encode_v1_trap(b"public", V1Trap(generic_trap=0)))
+    await scene.wait_received(2)
+    claimed, plain = scene.sink.events
+    assert claimed.hostname == plain.hostname == "127.0.0.1"
+    assert claimed.attributes["claimed_hostname"] == "192.0.2.7"
+    assert "claimed_hostname" not in plain.attributes
+
+
+async def test_a_source_that_may_not_send_is_not_even_read(scene: Scene) -> None:
+    scene.sources.replace(parse_sources("127.0.0.0/8 deny", source=""))
+    scene.sender.send(encode_v2c_trap(b"wrong community", LINK_DOWN))
+    scene.sender.send(encode_v2c_inform(b"public", LINK_DOWN, request_id=77))
+    await scene.wait_received(2)
+    assert scene.sink.events == []
+    assert scene.account.refused["source"] == 2
+    assert scene.account.refused["refused"] == 0
 
 
 async def test_an_agent_addr_of_zeros_is_nobody(scene: Scene) -> None:

@@ -35,6 +35,7 @@ from muttd.protocol.snmp_varbind import WireVarbind
 from muttd.protocol.usm import Engine, Usm
 from muttd.protocol.usm_sender import PendingKey
 from muttd.protocol.usm_users import UsmUser, parse_users
+from muttd.sources import Sources
 
 _ABSENT = shutil.which("snmptrap") is None or shutil.which("snmpinform") is None
 # In CI (MUTTD_TEST_REQUIRE=snmp,...) what is missing is a failure.
@@ -86,7 +87,7 @@ class Scene:
         UsmMetrics(self.usm, self.registry)
         self.listener = SnmpTraps(
             self.receiver,
-            TrapEvents(EventIds(), MibInForce(MIB)),
+            TrapEvents(EventIds(), MibInForce(MIB), Sources()),
             Communities(["public"]),
             self.usm,
             self.sink,

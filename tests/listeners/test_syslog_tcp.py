@@ -9,6 +9,7 @@ from datetime import UTC
 
 import pytest
 import trio
+import trio.testing
 from prometheus_client import CollectorRegistry
 
 from muttd.accounts import Accounts
@@ -16,6 +17,7 @@ from muttd.event import Event, EventIds
 from muttd.listeners.bind import bind
 from muttd.listeners.syslog_event import SyslogEvents
 from muttd.listeners.syslog_tcp import SyslogTcp, TcpLimits
+from muttd.sources import Sources, SourceTable, parse_sources
 
 MESSAGE = b"<34>Oct 11 22:14:15 sw1 su: hello"
 GENEROUS = TcpLimits(
@@ -55,7 +57,8 @@ class Scene:
         self.sink = MemorySink()
         self.accounts = Accounts(CollectorRegistry())
         self.account = self.accounts["syslog_tcp"]
-        events = SyslogEvents(EventIds(), zone=UTC, max_message_octets=480)
+        self.sources = Sources()
+        events = SyslogEvents(EventIds(), self.sources, zone=UTC, max_message_octets=480)
         self.listener = SyslogTcp(events, self.sink, self.accounts, limits)
         self.sock = bind("127.0.0.1", 0, socket.SOCK_STREAM).sock
 
@@ -207,3 +210,45 @@ async def test_the_last_words_of_a_peer_that_is_reset_or_cut_off_by_our_end_are_
                 await trio.lowlevel.checkpoint()
     assert scene.messages() == ["hello", "hello", "half by a reset", "half at the end"]
     assert scene.account.received == 4
+
+
+async def test_a_source_that_may_not_send_is_closed_and_counted() -> None:
+    async with listening() as scene:
+        scene.sources.replace(parse_sources("127.0.0.0/8 deny", source=""))
+        await wait_closed(await scene.connect())
+        assert (scene.account.denied_connections, scene.account.refused_connections) == (1, 0)
+
+
+async def test_a_source_that_may_not_send_any_more_is_closed_with_its_next_message() -> None:
+    async with listening() as scene:
+        stream = await scene.connect()
+        await stream.send_all(MESSAGE + b"\n")
+        await scene.sink.arrived.wait()
+        # It is being read from again.
+        await trio.testing.wait_all_tasks_blocked()
+        scene.sources.replace(parse_sources("127.0.0.0/8 deny", source=""))
+        await stream.send_all(MESSAGE + b"\n")
+        await wait_closed(stream)
+        assert scene.messages() == ["hello", "hello"]
+        assert scene.account.denied_connections == 1
+
+
+async def test_a_source_that_sends_too_fast_is_not_read_from() -> None:
+    """Nothing is lost by it: what it sent waits in its own kernel, until the limit is raised."""
+    async with listening() as scene:
+        scene.sources.replace(parse_sources("127.0.0.1 rate=0.001 burst=2", source=""))
+        stream = await scene.connect()
+        # Its burst, and a debt.
+        await stream.send_all((MESSAGE + b"\n") * 3)
+        with trio.fail_after(10):
+            while len(scene.sink.events) < 3:
+                await trio.lowlevel.checkpoint()
+        scene.sink.arrived = trio.Event()
+        await stream.send_all(MESSAGE + b"\n")
+        with trio.move_on_after(0.1):
+            await scene.sink.arrived.wait()
+        assert len(scene.sink.events) == 3
+        scene.sources.replace(SourceTable())
+        with trio.fail_after(10):
+            await scene.sink.arrived.wait()
+        assert len(scene.sink.events) == 4

@@ -22,6 +22,7 @@ from muttd.listeners.syslog_tls import SyslogTls
 from muttd.listeners.tls import Failure, ServerTls, TlsMetrics
 from muttd.protocol.tls_peer import PeerCertificate
 from muttd.settings_values import parse_tls_peers
+from muttd.sources import Sources
 from muttd.tls_files import NamedFile, TlsFiles, load_server_tls
 
 MESSAGE = b"<34>Oct 11 22:14:15 sw1 su: hello"
@@ -72,7 +73,7 @@ class Scene:
         self.accounts = Accounts(CollectorRegistry())
         self.account = self.accounts["syslog_tls"]
         self.tls = tls
-        events = SyslogEvents(EventIds(), zone=UTC, max_message_octets=480)
+        events = SyslogEvents(EventIds(), Sources(), zone=UTC, max_message_octets=480)
         allowed = parse_tls_peers(peers) if peers else ()
         self.listener = SyslogTls(events, self.sink, self.accounts, LIMITS, tls, allowed)
         self.sock = bind("127.0.0.1", 0, socket.SOCK_STREAM).sock

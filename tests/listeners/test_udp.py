@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC
 
@@ -17,6 +18,7 @@ from muttd.listeners.bind import bind
 from muttd.listeners.syslog_event import SyslogEvents
 from muttd.listeners.syslog_udp import SyslogUdp
 from muttd.listeners.udp import MAX_BATCH, UdpSocket, plain_address
+from muttd.sources import Sources, parse_sources
 
 
 @pytest.fixture
@@ -91,7 +93,7 @@ async def test_syslog_over_udp_gives_one_event_per_datagram(
     receiver: UdpSocket, nursery: trio.Nursery
 ) -> None:
     sink, accounts = MemorySink(), Accounts(CollectorRegistry())
-    events = SyslogEvents(EventIds(), zone=UTC, max_message_octets=480)
+    events = SyslogEvents(EventIds(), Sources(), zone=UTC, max_message_octets=480)
     nursery.start_soon(SyslogUdp(receiver, events, sink, accounts).serve)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for octets in (
@@ -114,9 +116,29 @@ async def test_syslog_over_udp_gives_one_event_per_datagram(
     assert account.malformed == 2
 
 
+async def test_datagrams_of_a_source_that_may_not_send_or_sends_too_fast_are_counted(
+    receiver: UdpSocket,
+) -> None:
+    sink, accounts = MemorySink(), Accounts(CollectorRegistry())
+    sources = Sources(parse_sources("127.0.0.1 rate=0.001 burst=3\n127.0.0.2 deny", source=""))
+    events = SyslogEvents(EventIds(), sources, zone=UTC, max_message_octets=480)
+    listener = SyslogUdp(receiver, events, sink, accounts)
+    for source_ip in ("127.0.0.1", "127.0.0.2", "127.0.0.3"):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.bind((source_ip, 0))
+            for n in range(5):
+                sender.sendto(b"<13>Oct 11 22:14:15 h a: %d" % n, ("127.0.0.1", receiver.port))
+    await listener.drain()
+    account = accounts["syslog_udp"]
+    assert account.received == 15
+    assert {each: n for each, n in account.refused.items() if n} == {"rate": 2, "source": 5}
+    taken = Counter(event.source_ip for event in sink.events)
+    assert taken == {"127.0.0.1": 3, "127.0.0.3": 5}
+
+
 async def test_drain_takes_what_the_kernel_still_holds(receiver: UdpSocket) -> None:
     sink, accounts = MemorySink(), Accounts(CollectorRegistry())
-    events = SyslogEvents(EventIds(), zone=UTC, max_message_octets=480)
+    events = SyslogEvents(EventIds(), Sources(), zone=UTC, max_message_octets=480)
     listener = SyslogUdp(receiver, events, sink, accounts)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for n in range(300):
