@@ -26,8 +26,11 @@ from muttd.errors import ConfigError, StoreRefused, StoreUnavailable
 from muttd.listeners.inherited import inherited_sockets
 from muttd.notify import notify
 from muttd.queue.contract import Stream
+from muttd.secrets.vault import Vault
+from muttd.secrets.vault_options import VaultOptions
 from muttd.settings import Settings, load
-from muttd.state_dir import KeyFile, keys_or_made, open_state_dir
+from muttd.state_dir import KeyFile, open_state_dir
+from muttd.web.auth import KeyRing
 from muttd.wiring import (
     Bound,
     Parts,
@@ -37,7 +40,9 @@ from muttd.wiring import (
 )
 from muttd.wiring_intake import Intakes, start_intake
 from muttd.wiring_reload import Reloadable, read_files
+from muttd.wiring_secrets import key_files, open_vault, vault_options
 from muttd.wiring_web import WebListener, api_keys, start_web
+from muttd.workers.probe import Probe
 from muttd.workers.retention import run_retention
 from muttd.workers.status import Parts as StatusParts
 from muttd.workers.status import describe, status
@@ -64,11 +69,8 @@ def run(settings: Settings) -> int:
     """
     try:
         open_state_dir(settings.state_dir)
-        key_files = [
-            *keys_or_made(settings.state_dir, "admin", is_configured=bool(settings.keys.admin)),
-            *keys_or_made(settings.state_dir, "ingest", is_configured=bool(settings.keys.ingest)),
-        ]
-        trio.run(_Daemon(settings, key_files, Reloadable.open(settings)).run)
+        options = vault_options(settings, os.environ)
+        trio.run(_Daemon(settings, options, Reloadable.open(settings)).run)
     except BaseExceptionGroup as group:
         refused, others = group.split((ConfigError, StoreRefused))
         if others is not None:
@@ -94,24 +96,28 @@ class _Daemon:
     """One run of the daemon."""
 
     def __init__(
-        self, settings: Settings, key_files: list[KeyFile], reloadable: Reloadable
+        self, settings: Settings, vault: VaultOptions | None, reloadable: Reloadable
     ) -> None:
         self._settings = settings
-        self._key_files = key_files
+        self._vault_options = vault
+        self._vault: Vault | None = None
         self._reloadable = reloadable
-        self._moog_key = settings.moog.api_key
+        # With Vault the keys may be there: until it has answered, none is known and none is made.
+        self._key_files = [] if vault else key_files(settings)
+        self._keys = KeyRing(None if vault else api_keys(settings, self._key_files))
+        self._moog_keys = settings.moog.api_keys
         self._is_draining = False
 
     async def run(self) -> None:
         """The nursery tree."""
         with trio.open_signal_receiver(*_SIGNALS) as signals:
             bound = bind_all(self._settings, inherited_sockets(os.environ, os.getpid()))
-            async with open_parts(self._settings, self._reveal_moog_key) as parts:
+            async with open_parts(self._settings, self._reveal_moog_keys) as parts:
                 scene = status_parts(self._settings, parts, bound, lambda: self._is_draining)
                 async with trio.open_nursery() as watch:
-                    keys = api_keys(self._settings, self._key_files)
+                    self._start_vault(watch, parts)
                     listener = WebListener(bound.of("http"), self._reloadable.tls.get("http"))
-                    start_web(watch, self._settings, parts, scene, keys, listener)
+                    start_web(watch, self._settings, parts, scene, self._keys, listener)
                     watch.start_soon(parts.rates.run)
                     watch.start_soon(self._watchdog(parts).run)
                     parts.backends.start(watch)
@@ -124,6 +130,13 @@ class _Daemon:
                 for line in parts.accounts.summary():
                     _log.info("%s", line)
         _log.info("stopped")
+
+    def _start_vault(self, nursery: trio.Nursery, parts: Parts) -> None:
+        self._vault = open_vault(self._vault_options, parts.registry)
+        if self._vault is not None:
+            self._vault.changed = partial(self._take_from_vault, parts)
+            parts.probes["secrets"] = Probe(self._vault.ping)
+            nursery.start_soon(self._vault.run)
 
     def _watchdog(self, parts: Parts) -> Watchdog:
         def line() -> str:
@@ -183,24 +196,43 @@ class _Daemon:
 
     async def _reload(self, parts: Parts) -> None:
         """SIGHUP: read files, secrets and rules again. A mistake leaves all in force as it is."""
+        if self._vault is not None:
+            self._vault.poke()
         try:
-            settings = load(os.environ)
+            settings = self._load()
             read = partial(read_files, settings, forgive_expired=False)
             files = await trio.to_thread.run_sync(read)
+            self._use_secrets(parts, settings)
         except ConfigError as exc:
             _log.error("reload: nothing changed: %s", exc)
             return
-        self._moog_key = settings.moog.api_key
-        parts.backends.use_passwords(settings)
         self._reloadable.replace(files)
         parts.rules.poke()
         parts.dynamic_watch.poke()
-        if parts.forwarder is not None:
-            parts.forwarder.poke()
         _log.info("reload: rules, secrets, SNMPv3 users, certificates and sources read again")
 
-    def _reveal_moog_key(self) -> str | None:
-        return None if self._moog_key is None else self._moog_key.reveal()
+    def _load(self) -> Settings:
+        return load(os.environ, vault=None if self._vault is None else self._vault.held)
+
+    async def _take_from_vault(self, parts: Parts) -> None:
+        """Vault holds something else. Files are left alone: what is wrong with one is no matter."""
+        await trio.lowlevel.checkpoint()
+        try:
+            self._use_secrets(parts, self._load())
+        except ConfigError as exc:
+            _log.error("secrets: what Vault holds is not used: %s", exc)
+
+    def _use_secrets(self, parts: Parts, settings: Settings) -> None:
+        if self._vault is None or self._vault.is_known:
+            self._key_files = key_files(settings)
+            self._keys.replace(api_keys(settings, self._key_files))
+        self._moog_keys = settings.moog.api_keys
+        parts.backends.use_passwords(settings)
+        if parts.forwarder is not None:
+            parts.forwarder.poke()
+
+    def _reveal_moog_keys(self) -> list[str]:
+        return [key.reveal() for key in self._moog_keys]
 
     async def _drain(self, parts: Parts, listeners: Intakes) -> None:
         """Let the workers finish what came in, as long as they get on with it."""

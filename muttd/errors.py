@@ -17,6 +17,9 @@ MuttdError
     StoreUnavailable        not now                        retry with back-off
       QueueFull             not now: the hard limit        503, or stop reading
     StoreRefused            never (schema, corruption)     exit 78 at start, 70 later
+  SecretsError            Vault's fault, or of who set it up; what is held goes on to count
+    SecretsUnavailable      not now: away, sealed, too many requests     retry with back-off
+    SecretsRefused          not us: role, policy, path                   retry, and warn
   DeliveryError           the receiver's fault
     DeliverLater            timeout, 408, 425, 429, 5xx    retry with back-off
     DestinationHeld         401, 403                       hold the destination, warn
@@ -203,6 +206,18 @@ class QueueFull(StoreUnavailable):
 
 class StoreRefused(StoreError):
     """Never: the file is no database of ours, or its schema is newer than this program."""
+
+
+class SecretsError(MuttdError):
+    """Vault gave no secrets. What was read before goes on to count."""
+
+
+class SecretsUnavailable(SecretsError):
+    """Not now; asking again may help."""
+
+
+class SecretsRefused(SecretsError):
+    """Not us, or not this: somebody has to change something at Vault."""
 
 
 class DeliveryError(MuttdError):

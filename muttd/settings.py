@@ -25,6 +25,7 @@ from muttd.settings_backends import (
     TlsSettings,
 )
 from muttd.settings_listeners import HttpSettings, SnmpSettings, SyslogSettings
+from muttd.settings_secrets import VaultSettings
 from muttd.settings_table import Reader, Row, Source, group, rows_of, setting
 from muttd.settings_values import (
     Address,
@@ -34,7 +35,6 @@ from muttd.settings_values import (
     HttpTls,
     LogFormat,
     LogLevel,
-    Secret,
     Secrets,
     Url,
 )
@@ -110,7 +110,11 @@ class MoogSettings:
     webhook_url: Url | None = setting(
         None, "Where alerts are posted; without it they are shown and never sent."
     )
-    api_key: Secret | None = setting(None, "Key sent with every alert.")
+    api_keys: Secrets = setting(
+        (),
+        "Key sent with every alert; NAME_NEXT is sent when the receiver refuses it.",
+        name="MUTTD_MOOG_API_KEY",
+    )
     auth_header: HeaderName = setting(
         HeaderName("Authorization"),
         "Header field of the key; under Authorization it is sent as a Bearer token (RFC 6750).",
@@ -191,6 +195,7 @@ class Settings:
     redis: RedisSettings = group(RedisSettings, "MUTTD_REDIS_")
     database: DatabaseSettings = group(DatabaseSettings, "MUTTD_DATABASE_")
     tls: TlsSettings = group(TlsSettings, "MUTTD_TLS_")
+    vault: VaultSettings = group(VaultSettings, "VAULT_")
     spool: SpoolSettings = group(SpoolSettings, "MUTTD_SPOOL_")
     retention: RetentionSettings = group(RetentionSettings, "MUTTD_")
     dynamic: DynamicSettings = group(DynamicSettings, "MUTTD_")
@@ -228,21 +233,27 @@ def configured_keys(settings: Settings) -> frozenset[str]:
     )
 
 
-def load(environ: Mapping[str, str], *, forgive_unknown: bool = False) -> Settings:
+def load(
+    environ: Mapping[str, str],
+    *,
+    forgive_unknown: bool = False,
+    vault: Mapping[str, str] | None = None,
+) -> Settings:
     """Make settings of an environment.
 
     Args:
-        environ: All of it; names that do not begin with MUTTD_ are not ours.
+        environ: All of it; names that begin with neither MUTTD_ nor VAULT_ are not ours.
         forgive_unknown: A client, unlike the daemon, may run beside a newer daemon's settings.
+        vault: What Vault holds, by name; for secrets that are set nowhere else.
 
     Nothing else is read but the environment given, the files that its ..._FILE names point to,
-    and the host's name.
+    systemd's credentials, and the host's name.
 
     Raises:
         ConfigError: Every mistake there is, one line each.
     """
     rows = declared()
-    reader = Reader(environ)
+    reader = Reader(environ, vault)
     values: dict[str, dict[str, object]] = {}
     for row in rows:
         *parent, field = row.path
@@ -278,6 +289,9 @@ def _contradictions(settings: Settings) -> list[str]:
         )
     if settings.moog.backoff_cap_s < settings.moog.backoff_base_s:
         mistakes.append("MUTTD_MOOG_BACKOFF_CAP_S: must be at least MUTTD_MOOG_BACKOFF_BASE_S")
+    vault = settings.vault
+    if (vault.addr is None) != (vault.role_id is None):
+        mistakes.append("VAULT_ADDR: goes with VAULT_ROLE_ID; set both or neither")
     return mistakes + _tls_contradictions(settings)
 
 

@@ -12,20 +12,17 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import enum
-import os
-import stat
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeVar
 
+from muttd.secrets.files import credential_path, read_secret_file
 from muttd.settings_values import PARSERS, Secret, Secrets, as_text
 
 PREFIX = "MUTTD_"
 _FILE = "_FILE"
 _NEXT = "_NEXT"
-# No key is longer; a device or a log file named by mistake must not fill the memory.
-_MAX_SECRET_FILE_OCTETS = 65536
 
 T = TypeVar("T")
 
@@ -42,6 +39,8 @@ class Source(enum.StrEnum):
     DEFAULT = "default"
     ENVIRONMENT = "environment"
     FILE = "file"
+    CREDENTIAL = "credential"
+    VAULT = "vault"
 
 
 def setting(
@@ -162,13 +161,18 @@ def _without_none(hint: object) -> object:
 class Reader:
     """Reads rows from an environment, and collects what is wrong with it.
 
+    Args:
+        environ: What is set, and where files are.
+        vault: What Vault holds, by name; for secrets that are set nowhere else.
+
     Attributes:
         mistakes: One whole line each, beginning with the name.
         sources: By name of the row, where its value came from.
     """
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], vault: Mapping[str, str] | None = None) -> None:
         self._environ = environ
+        self._vault = vault or {}
         self.mistakes: list[str] = []
         self.sources: dict[str, Source] = {}
 
@@ -226,22 +230,21 @@ class Reader:
             return self._secret_from(path, name + _FILE), name + _FILE
         if text:
             self.sources[row.name] = Source.ENVIRONMENT
-        return text, name
+            return text, name
+        return self._text_from_elsewhere(row, name) if row.is_secret else ("", name)
+
+    def _text_from_elsewhere(self, row: Row, name: str) -> tuple[str, str]:
+        if (credential := credential_path(self._environ, name)) is not None:
+            self.sources[row.name] = Source.CREDENTIAL
+            return self._secret_from(str(credential), name), name
+        text = self._vault.get(name, "").strip()
+        if text:
+            self.sources[row.name] = Source.VAULT
+        return text, f"{name} in Vault" if text else name
 
     def _secret_from(self, path: str, name: str) -> str:
         try:
-            with open(path, encoding="ascii") as secret_file:
-                mode = stat.S_IMODE(os.fstat(secret_file.fileno()).st_mode)
-                text = secret_file.read(_MAX_SECRET_FILE_OCTETS).strip()
-        except OSError as exc:
-            self.mistakes.append(f"{name}: cannot read {path}: {exc.strerror}")
+            return read_secret_file(path)
+        except ValueError as exc:
+            self.mistakes.append(f"{name}: {exc}")
             return ""
-        except ValueError:
-            self.mistakes.append(f"{name}: {path} holds something other than ASCII text")
-            return ""
-        if mode & stat.S_IRWXO:
-            self.mistakes.append(f"{name}: everybody may read {path}; run: chmod 600 {path}")
-            return ""
-        if not text:
-            self.mistakes.append(f"{name}: {path} is empty")
-        return text

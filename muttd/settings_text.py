@@ -34,6 +34,8 @@ where it came from, secrets redacted.
   takes IPv4 too. Port 0 picks a free one and logs it.
 - Every secret can come from a file: `NAME_FILE` holds its path (for systemd's `LoadCredential=`). A
   file that everybody may read is refused.
+- A secret that is set neither way comes from the systemd credential of its name, else from
+  [Vault](vault.md).
 - API keys and passwords rotate without a gap: while `NAME_NEXT` (or `NAME_NEXT_FILE`) is set, both
   are valid.
 - A URL of Redis or PostgreSQL may carry a user and a password; they are never shown.

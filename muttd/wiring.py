@@ -126,13 +126,13 @@ class Parts:
 
 @asynccontextmanager
 async def open_parts(
-    settings: Settings, moog_key: Callable[[], str | None]
+    settings: Settings, moog_keys: Callable[[], Sequence[str]]
 ) -> AsyncIterator[Parts]:
     """Open queue and store and make the workers; closed with the block.
 
     Args:
         settings: All of them.
-        moog_key: Gives the webhook's key now in force.
+        moog_keys: Gives the webhook's keys now in force.
 
     Raises:
         StoreRefused: A file is no database of ours, or another daemon has it.
@@ -150,7 +150,7 @@ async def open_parts(
         accounts = Accounts(registry)
         event_ids = EventIds()
         rules, dynamic_watch = _watches(settings, backends, dynamic)
-        webhook = await _webhook(settings, stack, moog_key)
+        webhook = await _webhook(settings, stack, moog_keys)
         forwarder = _forwarder(settings, backends, webhook, registry, consumer)
         alerter = Alerter(
             Neighbours(queue=queue, store=store, fanout=fanout, rules=rules),
@@ -202,7 +202,7 @@ def _watches(
 
 
 async def _webhook(
-    settings: Settings, stack: AsyncExitStack, key: Callable[[], str | None]
+    settings: Settings, stack: AsyncExitStack, keys: Callable[[], Sequence[str]]
 ) -> Webhook | None:
     moog = settings.moog
     if moog.webhook_url is None:
@@ -212,7 +212,7 @@ async def _webhook(
             WebhookSettings(
                 url=moog.webhook_url,
                 auth_header=moog.auth_header,
-                key=key,
+                api_keys=keys,
                 timeout_s=moog.timeout_s,
                 daemon_name=settings.daemon_name,
             )

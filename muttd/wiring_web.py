@@ -52,7 +52,7 @@ def api_keys(settings: Settings, key_files: Sequence[KeyFile]) -> list[ApiKey]:
 
 
 def _services(
-    settings: Settings, parts: Parts, scene: StatusParts, keys: Sequence[ApiKey], *, is_tls: bool
+    settings: Settings, parts: Parts, scene: StatusParts, keys: KeyRing, *, is_tls: bool
 ) -> Services:
     account = parts.accounts["http"]
 
@@ -74,7 +74,7 @@ def _services(
         fanout=parts.backends.fanout,
         sink=parts.intake,
         event_ids=parts.event_ids,
-        keys=KeyRing(keys),
+        keys=keys,
         registry=parts.registry,
         readiness=partial(readiness, scene),
         status=partial(status, scene),
@@ -95,7 +95,7 @@ def start_web(
     settings: Settings,
     parts: Parts,
     scene: StatusParts,
-    keys: Sequence[ApiKey],
+    keys: KeyRing,
     listener: WebListener,
 ) -> None:
     """Start the page, the API and the live feed."""

@@ -14,6 +14,7 @@ from muttd.cli import build_parser
 from muttd.commands import outcome
 from muttd.settings import declared
 from muttd.settings_text import render_dynamic_page, render_env_file, render_page
+from muttd.wiring_secrets import names_in_vault
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
@@ -39,6 +40,12 @@ def text_of(path: Path) -> str:
 )
 def test_generated_files_are_up_to_date(name: str, text: str) -> None:
     assert text_of(ROOT / name) == text, "run script/generate"
+
+
+def test_every_secret_that_may_come_from_vault_is_in_its_page() -> None:
+    page = text_of(ROOT / "docs" / "vault.md")
+    names = {name.removesuffix("_NEXT") for name in names_in_vault()}
+    assert set(re.findall(r"^\| `(\w+)` \|", page, flags=re.MULTILINE)) == names
 
 
 def shell_lines(path: Path) -> Iterator[str]:

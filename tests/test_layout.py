@@ -56,14 +56,17 @@ MAY_IMPORT = {
     "sqlite_file": {"errors", "migrations"},
     "logs": {"errors", "event", "settings_values"},
     "settings_values": set(),
-    "settings_table": {"settings_values"},
+    "settings_table": {"settings_values", "secrets.files"},
     "settings_backends": {"settings_table", "settings_values"},
+    "settings_secrets": {"settings_table", "settings_values"},
+    "secrets": {"errors", "backoff"},
     "settings_listeners": {"settings_table", "settings_values"},
     "settings": {
         "dynamic",
         "errors",
         "settings_backends",
         "settings_listeners",
+        "settings_secrets",
         "settings_table",
         "settings_values",
     },
@@ -78,6 +81,7 @@ WIRING = {
     "wiring_backends",
     "wiring_intake",
     "wiring_reload",
+    "wiring_secrets",
     "wiring_snmp",
     "wiring_tls",
     "wiring_web",
@@ -85,7 +89,7 @@ WIRING = {
 # The commands that need the parts together: one starts the daemon or checks the files that it would
 # read, one asks where its store is.
 MAY_IMPORT_WIRING = {
-    "commands.run": {"daemon", "wiring_reload"},
+    "commands.run": {"daemon", "wiring_reload", "wiring_secrets"},
     "commands.migrate": {"wiring_backends", "store.postgres"},
 }
 
@@ -100,6 +104,7 @@ TESTED_BY = {
     "wiring_backends": _WHOLE,
     "wiring_intake": _WHOLE,
     "wiring_reload": _WHOLE,
+    "wiring_secrets": _WHOLE,
     "wiring_snmp": _WHOLE,
     "wiring_tls": _WHOLE,
     "wiring_web": _WHOLE,

@@ -38,7 +38,7 @@ def test_an_empty_environment_gives_the_declared_defaults() -> None:
     assert settings.snmp.communities == (Secret("public"),)
     assert settings.keys.ingest == settings.keys.admin == ()
     assert settings.moog.webhook_url is None
-    assert settings.moog.api_key is None
+    assert settings.moog.api_keys == ()
     assert set(settings.sources.values()) == {Source.DEFAULT}
 
 
@@ -112,6 +112,17 @@ def test_every_setting_can_be_set_by_its_name() -> None:
             "MUTTD_TLS_KEY": "/etc/mutt/key.pem",
             "MUTTD_TLS_MIN_VERSION": "1.3",
             "MUTTD_TLS_HANDSHAKE_S": "3",
+            "VAULT_ADDR": "https://vault.example:8200",
+            "VAULT_ROLE_ID": "role",
+            "VAULT_SECRET_ID_FILE": "/srv/secret-id",
+            "VAULT_SECRET_ID_WRAPPED": "true",
+            "VAULT_CACERT": "/etc/mutt/vault.pem",
+            "VAULT_NAMESPACE": "noc",
+            "VAULT_AUTH_MOUNT": "hosts",
+            "VAULT_SECRETS_MOUNT": "kv",
+            "VAULT_SECRETS_PATH": "prod/mutt",
+            "VAULT_REREAD_S": "60",
+            "VAULT_TIMEOUT_S": "3",
             "MUTTD_SPOOL_MAX_BYTES": "2000000",
             "MUTTD_ARCHIVE_DIR": "/srv/archive",
             **{row.name: "60" for row in ROWS.values()},
@@ -136,7 +147,7 @@ def test_every_setting_can_be_set_by_its_name() -> None:
     assert (settings.intake.buffer_events, settings.queue.max_events) == (2000, 5000)
     assert (settings.dynamic.alerter_max_retries, settings.alerter.batch_entries) == (4, 8)
     assert settings.moog.webhook_url == "https://moog.example/events"
-    assert settings.moog.api_key == Secret("moo")
+    assert settings.moog.api_keys == (Secret("moo"),)
     assert (settings.moog.auth_header, settings.moog.backoff_cap_s) == ("X-Moog-Key", 9.0)
     assert settings.redis.url == RedisUrl("rediss+sentinel://s1:26379,s2:26379/mymaster/1")
     assert settings.redis.passwords == (Secret("red"),)
@@ -148,6 +159,8 @@ def test_every_setting_can_be_set_by_its_name() -> None:
     assert settings.syslog_tls == (Address("10.0.0.1", 6515),)
     assert settings.syslog.tls_peers == ("*.example", "sha-1:" + ":".join(["0A"] * 20))
     assert settings.is_https
+    assert (settings.vault.role_id, settings.vault.secrets_path) == (Secret("role"), "prod/mutt")
+    assert (settings.vault.reread_s, settings.vault.secret_id_wrapped) == (60.0, True)
     assert settings.spool.max_octets == 2_000_000
     assert settings.retention.archive_dir == Path("/srv/archive")
     assert settings.dynamic == dataclasses.replace(
@@ -291,8 +304,40 @@ def a_secret_file(directory: Path, text: str, mode: int = 0o600) -> Path:
 def test_a_secret_is_read_from_the_file_that_its_name_points_to(tmp_path: Path) -> None:
     path = a_secret_file(tmp_path, "  s3cret\n")
     settings = load({"MUTTD_MOOG_API_KEY_FILE": str(path)})
-    assert settings.moog.api_key == Secret("s3cret")
+    assert settings.moog.api_keys == (Secret("s3cret"),)
     assert settings.sources["MUTTD_MOOG_API_KEY"] is Source.FILE
+
+
+def test_a_secret_comes_from_the_first_place_that_has_it(tmp_path: Path) -> None:
+    name = "MUTTD_MOOG_API_KEY"
+    (tmp_path / name).write_text("from-systemd")
+    (tmp_path / name).chmod(0o440)
+    path = a_secret_file(tmp_path, "from-file")
+    by_file = {f"{name}_FILE": str(path)}
+    by_systemd = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    vault = {name: "from-vault"}
+    for environ, text, source in (
+        (by_file | by_systemd, "from-file", Source.FILE),
+        (by_systemd, "from-systemd", Source.CREDENTIAL),
+        ({}, "from-vault", Source.VAULT),
+    ):
+        settings = load(environ, vault=vault)
+        assert settings.moog.api_keys == (Secret(text),)
+        assert settings.sources[name] is source
+
+
+def test_what_vault_holds_is_checked_as_everything_else_and_never_quoted() -> None:
+    with pytest.raises(ConfigError) as refusal:
+        load({}, vault={"MUTTD_REDIS_PASSWORD": "hunter 2", "MUTTD_DRAIN_S": "soon"})
+    assert refusal.value.mistakes == (
+        "MUTTD_REDIS_PASSWORD in Vault: must be visible ASCII characters, without spaces",
+    )
+
+
+def test_vault_needs_a_role() -> None:
+    assert mistakes_of({"VAULT_ADDR": "https://vault.example:8200"}) == (
+        "VAULT_ADDR: goes with VAULT_ROLE_ID; set both or neither",
+    )
 
 
 def test_communities_may_come_from_a_file_too(tmp_path: Path) -> None:
@@ -314,7 +359,7 @@ def test_a_secret_file_that_everybody_may_read_is_refused_with_the_cure(tmp_path
         f"MUTTD_MOOG_API_KEY_FILE: everybody may read {path}; run: chmod 600 {path}",
     )
     os.chmod(path, 0o600)
-    assert load({"MUTTD_MOOG_API_KEY_FILE": str(path)}).moog.api_key == Secret("s3cret")
+    assert load({"MUTTD_MOOG_API_KEY_FILE": str(path)}).moog.api_keys == (Secret("s3cret"),)
 
 
 def test_an_empty_secret_file_is_a_mistake_and_not_an_empty_secret(tmp_path: Path) -> None:
@@ -384,7 +429,7 @@ def test_every_declaration_is_whole() -> None:
     rows = declared()
     assert len({row.name for row in rows}) == len(rows)
     for row in rows:
-        assert row.name.startswith("MUTTD_")
+        assert row.name.startswith("VAULT_" if row.path[0] == "vault" else "MUTTD_")
         assert row.text.endswith("."), row.name
         unit = {"_s": "seconds", "_octets": "octets", "_days": "days", "_events": "events"}
         unit |= {"_months": "months"}

@@ -12,7 +12,7 @@ from muttd.settings_text import render_config, render_env_file, render_page
 def test_the_env_file_sets_nothing_and_names_everything() -> None:
     lines = render_env_file().splitlines()
     assert all(line.startswith("#") or not line for line in lines)
-    assert [line for line in lines if line.startswith("#MUTTD_")] == [
+    assert [line for line in lines if line.startswith(("#MUTTD_", "#VAULT_"))] == [
         line for line in lines if line[1:].split("=")[0] in {row.name for row in declared()}
     ]
     assert "#MUTTD_SYSLOG_UDP=[::]:514" in lines
@@ -20,7 +20,8 @@ def test_the_env_file_sets_nothing_and_names_everything() -> None:
 
 
 def test_every_default_of_the_env_file_is_accepted_and_changes_nothing() -> None:
-    pairs = [line[1:] for line in render_env_file().splitlines() if line.startswith("#MUTTD_")]
+    lines = render_env_file().splitlines()
+    pairs = [line[1:] for line in lines if line.startswith(("#MUTTD_", "#VAULT_"))]
     assert len(pairs) == len(declared())
     environ = dict(pair.split("=", 1) for pair in pairs)
     # The machine's zone is another object each time it is read.

@@ -46,9 +46,11 @@ def check_config(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = load(environ)
     # No other command has to wait for what reads these files to be imported.
     from muttd.wiring_reload import read_files
+    from muttd.wiring_secrets import vault_options
 
     for warning in read_files(settings, forgive_expired=True).warnings:
         sys.stderr.write(f"{warning}\n")
+    vault_options(settings, environ)
     sys.stdout.write("The settings are right.\n")
     return EX_OK
 

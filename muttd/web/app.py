@@ -33,7 +33,7 @@ from muttd.web.api.openapi import openapi_routes
 from muttd.web.api.rules import rule_routes
 from muttd.web.api.status import status_routes
 from muttd.web.api.teams import team_routes
-from muttd.web.auth import CSRF_HEADER, Sessions, TooManyGuesses
+from muttd.web.auth import CSRF_HEADER, KeysNotRead, Sessions, TooManyGuesses
 from muttd.web.envelope import Envelope
 from muttd.web.health import health_routes
 from muttd.web.metrics import WebMetrics, metrics_routes
@@ -123,7 +123,8 @@ async def _duplicate(request: Request, exc: Exception) -> Response:
 
 async def _unavailable(request: Request, exc: Exception) -> Response:
     # Its text may hold a path or a statement; a queue's limit is the client's business.
-    message = str(exc) if isinstance(exc, QueueFull) else "The store does not answer; try again."
+    is_clients = isinstance(exc, QueueFull | KeysNotRead)
+    message = str(exc) if is_clients else "The store does not answer; try again."
     return error_response(request, 503, message, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 

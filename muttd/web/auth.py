@@ -20,7 +20,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from muttd.errors import ConfigError, MuttdError
+from muttd.errors import ConfigError, MuttdError, StoreUnavailable
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -79,6 +79,13 @@ class TooManyGuesses(MuttdError):
         self.retry_after_s = retry_after_s
 
 
+class KeysNotRead(StoreUnavailable):
+    """The keys are in Vault, which has not answered yet: whether a key is good nobody knows."""
+
+    def __init__(self) -> None:
+        super().__init__("The API keys have not been read from Vault yet; try again.")
+
+
 class _Guesses:
     """Different wrong keys per peer in a sliding window.
 
@@ -117,7 +124,7 @@ class KeyRing:
     """The API keys that are valid now. Several may have one name: that is how keys are rotated.
 
     Args:
-        keys: The keys; only their digests are kept.
+        keys: The keys; only their digests are kept. None: they are not known yet.
         clock: Seconds that never step back.
 
     Raises:
@@ -125,14 +132,24 @@ class KeyRing:
     """
 
     def __init__(
-        self, keys: Iterable[ApiKey], *, clock: Callable[[], float] = time.monotonic
+        self, keys: Iterable[ApiKey] | None, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        self._keys: tuple[tuple[bytes, Principal], ...] | None = None
+        self._guesses = _Guesses(clock)
+        if keys is not None:
+            self.replace(keys)
+
+    def replace(self, keys: Iterable[ApiKey]) -> None:
+        """From now on these are valid. Sessions that were opened with others live on.
+
+        Raises:
+            ConfigError: A key is empty; all stays as it is.
+        """
         keys = tuple(keys)
         empty = [f"the API key {key.name!r} is empty" for key in keys if not key.secret]
         if empty:
             raise ConfigError(empty)
         self._keys = tuple((_digest(key.secret), Principal(key.name, key.role)) for key in keys)
-        self._guesses = _Guesses(clock)
 
     def check(self, api_key: str, *, peer: str | None = None) -> Principal | None:
         """Whose key this is, or None. Takes the same time whichever key it is.
@@ -143,7 +160,10 @@ class KeyRing:
 
         Raises:
             TooManyGuesses: The peer guessed too often; the key was not looked at.
+            KeysNotRead: Nobody knows yet.
         """
+        if self._keys is None:
+            raise KeysNotRead
         if peer is not None:
             self._guesses.refuse_guesser(peer)
         digest = _digest(api_key)
@@ -253,6 +273,7 @@ def authenticate(
 
     Raises:
         TooManyGuesses: The peer guessed too often; its key was not looked at.
+        KeysNotRead: Nobody knows yet whether its key is good.
     """
     headers = list(headers)
     api_key = header(headers, KEY_HEADER)

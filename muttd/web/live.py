@@ -22,7 +22,7 @@ from wsproto.utilities import ProtocolError
 import muttd
 from muttd.errors import InvalidInput
 from muttd.event import iso_utc, utc_now
-from muttd.web.auth import Sessions, TooManyGuesses, authenticate, is_same_origin
+from muttd.web.auth import KeysNotRead, Sessions, TooManyGuesses, authenticate, is_same_origin
 from muttd.web.live_feed import LiveFeed, LiveMetrics, Viewer, text_frame
 from muttd.web.live_filter import parse_filter
 from muttd.web.resource import MAY_READ
@@ -54,10 +54,11 @@ class _Refusal:
 
 _STRANGER = _Refusal(401, "unauthenticated", "Send an API key in X-API-KEY, or sign in.")
 _GUESSING = _Refusal(429, "too_many_requests", "Too many wrong API keys from this address.")
+_KEYLESS = _Refusal(503, "unavailable", "The API keys have not been read from Vault yet.")
 _FORBIDDEN = _Refusal(403, "forbidden", "This role may not look on.")
 _FOREIGN = _Refusal(403, "origin", "A page of another site may not look on.")
 _CROWDED = _Refusal(503, "too_many_viewers", f"There are {MAX_VIEWERS} viewers already.")
-_REFUSALS = (_STRANGER, _GUESSING, _FORBIDDEN, _FOREIGN, _CROWDED)
+_REFUSALS = (_STRANGER, _GUESSING, _KEYLESS, _FORBIDDEN, _FOREIGN, _CROWDED)
 
 
 class LiveHub:
@@ -151,6 +152,8 @@ class LiveHub:
             principal = authenticate(headers, self._services.keys, self._sessions, peer=peer)
         except TooManyGuesses:
             return _GUESSING
+        except KeysNotRead:
+            return _KEYLESS
         if principal is None:
             return _STRANGER
         if principal.role not in MAY_READ:

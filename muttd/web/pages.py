@@ -27,6 +27,7 @@ from starlette.routing import BaseRoute, Route
 
 import muttd
 from muttd.web.auth import (
+    KeysNotRead,
     Role,
     Sessions,
     TooManyGuesses,
@@ -174,6 +175,8 @@ class _Pages:
             response = self._form(request, wanted, error=why, status=429)
             response.headers["Retry-After"] = wait_s
             return response
+        except KeysNotRead as exc:
+            return self._form(request, wanted, error=str(exc), status=503)
         if principal is None:
             return self._form(request, wanted, error="This key is not known.", status=403)
         if principal.role < Role.VIEWER:

@@ -11,7 +11,7 @@ The only file that knows httpx. The key is joined here, at the moment of sending
 from __future__ import annotations
 
 import email.utils
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -28,6 +28,7 @@ from muttd.workers.payload import moogsoft_payload
 _EXCERPT_CHARS = 300
 _EXCERPT_OCTETS = 4096
 _REST_OF_SUCCESS_S = 0.5
+_KEY_REFUSED = (401, 403)
 _RETRY_STATUSES = frozenset({408, 425, 429})
 
 
@@ -38,14 +39,15 @@ class WebhookSettings:
     Attributes:
         url: http or https.
         auth_header: The header that carries the key; in Authorization it is a Bearer token.
-        key: Gives the key now in force, or None; asked at each attempt, so a reload counts.
+        api_keys: Gives the keys now in force; asked at each attempt, so a reload counts. When the
+            receiver refuses one, the next is tried: during a rotation two are valid.
         timeout_s: Of one attempt, from its beginning to the end of the answer's beginning.
         daemon_name: For agent_location.
     """
 
     url: str
     auth_header: str
-    key: Callable[[], str | None]
+    api_keys: Callable[[], Sequence[str]]
     timeout_s: float
     daemon_name: str
 
@@ -56,13 +58,31 @@ class Webhook:
     def __init__(self, client: httpx.AsyncClient, settings: WebhookSettings) -> None:
         self._client = client
         self._settings = settings
+        # The key that was taken last is sent first.
+        self._right: str | None = None
 
     async def deliver(self, alert: Alert) -> int:
-        """Make one attempt. Returns the 2xx status.
+        """Make one attempt, with each key until one is taken. Returns the 2xx status.
 
         Raises:
             DeliverLater, DestinationHeld, Undeliverable: As the table above says.
         """
+        keys = sorted(self._settings.api_keys(), key=lambda each: each != self._right)
+        for key in keys[:-1]:
+            try:
+                status = await self._deliver_with(key, alert)
+            except DestinationHeld as exc:
+                if exc.status not in _KEY_REFUSED:
+                    raise
+            else:
+                self._right = key
+                return status
+        last = keys[-1] if keys else None
+        status = await self._deliver_with(last, alert)
+        self._right = last
+        return status
+
+    async def _deliver_with(self, key: str | None, alert: Alert) -> int:
         settings = self._settings
         payload = moogsoft_payload(alert, daemon_name=settings.daemon_name)
         body = msgspec.json.encode(payload)
@@ -70,7 +90,7 @@ class Webhook:
             # One deadline over all: httpx's own counts anew with each octet that drips in.
             with trio.fail_after(settings.timeout_s):
                 async with self._client.stream(
-                    "POST", settings.url, content=body, headers=self._headers()
+                    "POST", settings.url, content=body, headers=self._headers(key)
                 ) as response:
                     if response.is_success:
                         # Read to its end, the connection can be used again; but 2xx is said.
@@ -87,7 +107,7 @@ class Webhook:
         what = f"status {status}: {excerpt}" if excerpt else f"status {status}"
         if status in _RETRY_STATUSES or status >= 500:
             raise DeliverLater(what, status=status, retry_after_s=_retry_after_s(response))
-        if status in (401, 403) or 300 <= status < 400:
+        if status in _KEY_REFUSED or 300 <= status < 400:
             raise DestinationHeld(what, status=status)
         raise Undeliverable(what, status=status)
 
@@ -103,15 +123,13 @@ class Webhook:
                     # next read finds the connection closed and ends them in order.
                     await response.aclose()
         text = octets.decode("utf-8", "replace")
-        key = self._settings.key()
-        if key:
+        for key in self._settings.api_keys():
             # Before it is cut: half a key is a secret too.
             text = text.replace(key, "***")
         return " ".join(text.split())[:_EXCERPT_CHARS]
 
-    def _headers(self) -> dict[str, str]:
+    def _headers(self, key: str | None) -> dict[str, str]:
         headers = {"Content-Type": "application/json"}
-        key = self._settings.key()
         if key is not None:
             name = self._settings.auth_header
             headers[name] = f"Bearer {key}" if name.lower() == "authorization" else key

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 from running_daemon import RunningDaemon, eventually
+from servers.certificates import make_certificates
 from servers.postgres_server import PostgresServer, needs_postgres, postgres_server
 from servers.redis_server import RedisServer, RedisSetup, needs_redis, redis_server
+from servers.vault_server import VaultServer, vault_environ, vault_server
 
 from muttd.queue.redis_keys import acl_rule
 
 pytestmark = [pytest.mark.acceptance, needs_redis, needs_postgres]
 
 FIRST, SECOND, THIRD = "first-s3cret", "second-s3cret", "third-s3cret"
+REDIS, DATABASE = "MUTTD_REDIS_PASSWORD", "MUTTD_DATABASE_PASSWORD"
+REDIS_NEXT, DATABASE_NEXT = f"{REDIS}_NEXT", f"{DATABASE}_NEXT"
+PASSWORDS = (REDIS, REDIS_NEXT, DATABASE, DATABASE_NEXT)
 
 
 @pytest.fixture
@@ -93,40 +98,80 @@ def stored(postgres: PostgresServer) -> list[str]:
     return sorted(str(message) for (message,) in rows)
 
 
-def test_passwords_in_files_change_under_load_and_no_event_is_lost(
+class InFiles:
+    """Passwords in files of mode 600."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.environ = {}
+        for name in PASSWORDS:
+            (directory / name).touch(0o600)
+            self.environ[f"{name}_FILE"] = str(directory / name)
+        self.put(dict.fromkeys(PASSWORDS, FIRST))
+
+    def put(self, passwords: Mapping[str, str]) -> None:
+        for name, password in passwords.items():
+            (self._directory / name).write_text(password)
+
+    def tell(self, daemon: RunningDaemon, passwords: Mapping[str, str]) -> None:
+        """Change them, and wait until the daemon has them."""
+        self.put(passwords)
+        seen = len(daemon.log)
+        daemon.process.send_signal(signal.SIGHUP)
+        eventually(lambda: any("reload: " in line for line in daemon.log[seen:]))
+
+
+class InVault:
+    """Passwords in Vault."""
+
+    def __init__(self, vault: VaultServer, directory: Path) -> None:
+        self._vault = vault
+        self._held = dict.fromkeys(PASSWORDS, FIRST)
+        vault.put(self._held)
+        self.environ = vault_environ(vault, directory)
+
+    def tell(self, daemon: RunningDaemon, passwords: Mapping[str, str]) -> None:
+        """Change them, and wait until the daemon has them."""
+        self._held = {**self._held, **passwords}
+        self._vault.put(self._held)
+        seen = len(daemon.log)
+        daemon.process.send_signal(signal.SIGHUP)
+        eventually(lambda: any("read from Vault" in line for line in daemon.log[seen:]))
+
+
+Place = InFiles | InVault
+
+
+@pytest.fixture(params=["files", "vault"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    if request.param == "files":
+        yield InFiles(tmp_path)
+        return
+    (tmp_path / "tls").mkdir()
+    with vault_server(make_certificates(tmp_path / "tls")) as vault:
+        yield InVault(vault, tmp_path)
+
+
+def test_passwords_change_under_load_and_no_event_is_lost(
     start_daemon: Callable[..., RunningDaemon],
     tmp_path: Path,
     redis: RedisServer,
     postgres: PostgresServer,
+    place: Place,
 ) -> None:
-    names = ("redis", "redis_next", "database", "database_next")
-    files = {name: tmp_path / name for name in names}
-    for path in files.values():
-        path.touch(0o600)
-        path.write_text(FIRST)
     alpha = start_daemon(
         tmp_path / "alpha",
         MUTTD_REDIS_URL=redis.url(),
         MUTTD_REDIS_USERNAME="mutt",
-        MUTTD_REDIS_PASSWORD_FILE=str(files["redis"]),
-        MUTTD_REDIS_PASSWORD_NEXT_FILE=str(files["redis_next"]),
         MUTTD_DATABASE_URL=postgres.url("mutt", user="keeper"),
-        MUTTD_DATABASE_PASSWORD_FILE=str(files["database"]),
-        MUTTD_DATABASE_PASSWORD_NEXT_FILE=str(files["database_next"]),
+        **place.environ,
     )
     eventually(lambda: is_ready(alpha))
-
-    def reload() -> None:
-        seen = len(alpha.log)
-        alpha.process.send_signal(signal.SIGHUP)
-        eventually(lambda: any("reload: " in line for line in alpha.log[seen:]))
 
     with sending(alpha) as sender:
         eventually(lambda: len(sender.acknowledged) > 50)
         # Announced before the servers change: nobody notices anything.
-        files["redis_next"].write_text(SECOND)
-        files["database_next"].write_text(SECOND)
-        reload()
+        place.tell(alpha, {REDIS_NEXT: SECOND, DATABASE_NEXT: SECOND})
         change_redis(redis, SECOND)
         change_postgres(postgres, SECOND)
         eventually(lambda: stored(postgres)[-1:] and is_ready(alpha))
@@ -136,9 +181,7 @@ def test_passwords_in_files_change_under_load_and_no_event_is_lost(
         change_postgres(postgres, THIRD)
         eventually(lambda: alpha.get("/api/v2/status")["spool"]["events"])
         assert not is_ready(alpha)
-        files["redis"].write_text(THIRD)
-        files["database"].write_text(THIRD)
-        reload()
+        place.tell(alpha, {REDIS: THIRD, DATABASE: THIRD})
         eventually(lambda: is_ready(alpha))
         seen = len(sender.acknowledged)
         eventually(lambda: len(sender.acknowledged) > seen + 50)

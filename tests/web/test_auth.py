@@ -14,6 +14,7 @@ from muttd.web.auth import (
     SESSION_LIFE_S,
     ApiKey,
     KeyRing,
+    KeysNotRead,
     Principal,
     Role,
     Sessions,
@@ -287,3 +288,24 @@ def test_only_our_own_pages_are_of_the_same_origin(headers: dict[str, str], same
     if "Origin" in headers:
         # Without a Host nothing is of our origin.
         assert is_same_origin(raw[1:]) is ("Sec-Fetch-Site" in headers and same)
+
+
+def test_while_nobody_knows_the_keys_none_is_wrong() -> None:
+    keys = KeyRing(None)
+    for _ in range(GUESSES_PER_WINDOW + 1):
+        with pytest.raises(KeysNotRead):
+            keys.check("good", peer="192.0.2.1")
+    keys.replace([ApiKey("admin", Role.ADMIN, "good")])
+    assert keys.check("good", peer="192.0.2.1") == Principal("admin", Role.ADMIN)
+
+
+def test_replaced_keys_are_no_good_any_more_and_an_empty_one_replaces_nothing() -> None:
+    keys = KeyRing([ApiKey("old", Role.ADMIN, "old")])
+    keys.replace([ApiKey("old", Role.ADMIN, "old"), ApiKey("new", Role.INGEST, "new")])
+    assert keys.check("old") == Principal("old", Role.ADMIN)
+    assert keys.check("new") == Principal("new", Role.INGEST)
+    keys.replace([ApiKey("new", Role.INGEST, "new")])
+    assert keys.check("old") is None
+    with pytest.raises(ConfigError):
+        keys.replace([ApiKey("newest", Role.INGEST, "")])
+    assert keys.check("new") == Principal("new", Role.INGEST)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -28,7 +28,11 @@ def whole(*lines: str, body: str = "") -> Answer:
 
 @asynccontextmanager
 async def webhook_that(
-    answer: Answer, *, timeout_s: float = 10.0, auth_header: str = "Authorization"
+    answer: Answer,
+    *,
+    timeout_s: float = 10.0,
+    auth_header: str = "Authorization",
+    keys: Sequence[str] = (KEY,),
 ) -> AsyncIterator[tuple[Webhook, list[bytes]]]:
     """A webhook whose receiver answers so, and the requests that it got."""
     requests: list[bytes] = []
@@ -50,7 +54,7 @@ async def webhook_that(
     settings = WebhookSettings(
         url=f"http://127.0.0.1:{port}/hook",
         auth_header=auth_header,
-        key=lambda: KEY,
+        api_keys=lambda: keys,
         timeout_s=timeout_s,
         daemon_name="test",
     )
@@ -178,6 +182,21 @@ async def test_a_key_that_the_receiver_echoes_goes_nowhere(padding: int) -> None
         with pytest.raises(Undeliverable) as raised:
             await webhook.deliver(an_alert("a"))
     assert KEY[:6] not in str(raised.value)
+
+
+async def test_of_two_keys_the_one_that_is_taken_is_sent_and_first_the_next_time() -> None:
+    statuses = iter([401, 200, 200, 403, 401])
+
+    async def answer(stream: trio.SocketStream) -> None:
+        await whole(f"HTTP/1.1 {next(statuses)} x")(stream)
+
+    async with webhook_that(answer, keys=("old", "new")) as (webhook, requests):
+        for _ in range(2):
+            assert await webhook.deliver(an_alert("a")) == 200
+        with pytest.raises(DestinationHeld):
+            await webhook.deliver(an_alert("a"))
+    sent = [octets.lower().partition(b"bearer ")[2][:3] for octets in requests]
+    assert sent == [b"old", b"new", b"new", b"new", b"old"]
 
 
 async def test_a_receiver_that_hangs_up_is_tried_again() -> None:

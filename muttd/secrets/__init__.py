@@ -1,0 +1,1 @@
+"""Where a password comes from: files, systemd credentials, Vault."""
