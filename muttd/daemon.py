@@ -35,6 +35,7 @@ from muttd.wiring import (
     Bound,
     Parts,
     bind_all,
+    gauges,
     open_parts,
     status_parts,
 )
@@ -120,6 +121,7 @@ class _Daemon:
                     start_web(watch, self._settings, parts, scene, self._keys, listener)
                     watch.start_soon(parts.rates.run)
                     watch.start_soon(self._watchdog(parts).run)
+                    watch.start_soon(gauges(self._settings, parts).run)
                     parts.backends.start(watch)
                     for probe in parts.probes.values():
                         watch.start_soon(probe.run)

@@ -30,6 +30,7 @@ from muttd.wiring_backends import Backends, open_backends
 from muttd.workers.alerter import Alerter, AlerterMetrics, AlerterPolicy, Neighbours
 from muttd.workers.dynamic_watch import DynamicWatch
 from muttd.workers.forwarder import Forwarder, ForwarderMetrics, ForwarderPolicy
+from muttd.workers.gauges import Gauged, Gauges
 from muttd.workers.intake import Intake
 from muttd.workers.peers import Peers
 from muttd.workers.probe import Probe
@@ -253,6 +254,18 @@ def _registry() -> CollectorRegistry:
 def stream_listeners(sockets: Sequence[socket.socket]) -> list[trio.SocketListener]:
     """Bound stream sockets as Trio serves them."""
     return [trio.SocketListener(trio.socket.from_stdlib_socket(sock)) for sock in sockets]
+
+
+def gauges(settings: Settings, parts: Parts) -> Gauges:
+    """What shows the depth of the queue and who answers, in /metrics."""
+    gauged = Gauged(
+        queue=parts.backends.queue,
+        queue_limit=settings.queue.max_events,
+        probes=parts.probes,
+        lag_s=lambda: parts.alerter.lag_s,
+        rules=parts.rules,
+    )
+    return Gauges(gauged, parts.registry)
 
 
 def status_parts(

@@ -1,0 +1,95 @@
+"""What is shipped for containers: valid for the tools that read it, and true to the settings."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from muttd.settings import declared, load
+
+DEPLOY = Path(__file__).parent.parent.parent / "deploy"
+TOOLS = Path(sys.executable).parent
+
+needs_kubectl = pytest.mark.skipif(
+    shutil.which("kubectl") is None, reason="kubectl is not installed"
+)
+
+
+def built(overlay: str) -> str:
+    """What `kubectl apply -k` would send."""
+    return subprocess.run(
+        ["kubectl", "kustomize", DEPLOY / "kubernetes" / "overlays" / overlay],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+
+def objects(overlay: str) -> dict[str, Any]:
+    """The same, by kind; of several of a kind the last."""
+    return {each["kind"]: each for each in yaml.safe_load_all(built(overlay))}
+
+
+@needs_kubectl
+@pytest.mark.parametrize("version", ["1.27", "1.35"])
+@pytest.mark.parametrize("overlay", ["plain", "openshift"])
+def test_manifests_are_strictly_valid(overlay: str, version: str, tmp_path: Path) -> None:
+    path = tmp_path / "manifests.yaml"
+    path.write_text(built(overlay))
+    done = subprocess.run(
+        [TOOLS / "kubernetes-validate", "--strict", "-k", version, path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    # Two kinds come from operators, which Kubernetes itself has no schema of.
+    unknown = [line for line in (done.stdout + done.stderr).splitlines() if "WARN" in line]
+    assert all("ServiceMonitor" in line or "Route" in line for line in unknown)
+
+
+@needs_kubectl
+def test_a_pod_runs_as_an_ordinary_user_on_a_read_only_root() -> None:
+    spec = objects("plain")["Deployment"]["spec"]["template"]["spec"]
+    [container] = spec["containers"]
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    # OpenShift gives each namespace a group of its own.
+    openshift = objects("openshift")["Deployment"]["spec"]["template"]["spec"]
+    assert "fsGroup" not in openshift["securityContext"]
+
+
+@needs_kubectl
+def test_the_settings_of_the_manifests_are_settings() -> None:
+    found = objects("plain")
+    known = {name for row in declared() for name in row.names}
+    names = set(found["ConfigMap"]["data"])
+    [container] = found["Deployment"]["spec"]["template"]["spec"]["containers"]
+    names |= {each["name"] for each in container["env"]}
+    assert {name for name in names if name.startswith("MUTTD_")} <= known
+
+
+def test_the_settings_of_the_compose_stack_are_right() -> None:
+    stack = yaml.safe_load((DEPLOY / "compose" / "compose.yaml").read_text())
+    for service in ("muttd", "muttd-2"):
+        environ = {
+            # ${NAME:-default} as Compose reads it where NAME is not set.
+            name: value[value.index(":-") + 2 : -1] if value.startswith("${") else value
+            for name, value in stack["services"][service]["environment"].items()
+        }
+        settings = load(environ)
+        assert settings.redis.url is not None
+        assert settings.database.url is not None
+
+
+def test_the_containerfile_has_no_known_mistake() -> None:
+    path = DEPLOY / "container" / "Containerfile"
+    done = subprocess.run([TOOLS / "hadolint", path], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
