@@ -179,6 +179,17 @@ class RunningDaemon:
         assert isinstance(found, list)
         return found
 
+    def all_events(self) -> Iterator[dict[str, Any]]:
+        """Every stored event, newest first."""
+        cursor: dict[str, str] = {}
+        with self.client() as client:
+            while True:
+                answer = client.get("/api/v2/events", params={"limit": 200, **cursor}).json()
+                yield from answer["events"]
+                if answer["next_cursor"] is None:
+                    return
+                cursor = {"cursor": answer["next_cursor"]}
+
     def wait_idle(self) -> None:
         """Wait until the queue's ingest stream is empty."""
         eventually(lambda: self.get("/api/v2/status"), _is_idle)

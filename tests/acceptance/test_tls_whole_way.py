@@ -13,12 +13,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from running_daemon import RunningDaemon, eventually
 from servers.certificates import KeyPair, TlsParty, client_context
-from servers.rsyslog_sender import needs_rsyslog, rsyslog_sender
+from servers.rsyslog_sender import a_line, is_as_sent, needs_rsyslog, rsyslog_sender
 
 pytestmark = pytest.mark.acceptance
 
@@ -35,43 +34,6 @@ def tls_settings(party: TlsParty, **more: str) -> dict[str, str]:
         "MUTTD_SYSLOG_TLS_CLIENT_CERT": "required",
         **more,
     }
-
-
-def a_line(number: int) -> str:
-    pri = number % 192
-    return (
-        f"<{pri}>1 2026-10-11T22:14:{number % 60:02}.{number % 1000:03}Z host{number % 50}.example "
-        f'app{number % 7} {number} ID{number % 3} [nr@32473 n="{number}" q="a \\"b\\" \\]"] '
-        f"message {number}: grüße"
-    )
-
-
-def all_events(daemon: RunningDaemon, **params: str) -> Iterator[dict[str, Any]]:
-    """Every stored event, newest first."""
-    cursor: dict[str, str] = {}
-    with daemon.client() as client:
-        while True:
-            answer = client.get("/api/v2/events", params={"limit": 200, **params, **cursor}).json()
-            yield from answer["events"]
-            if answer["next_cursor"] is None:
-                return
-            cursor = {"cursor": answer["next_cursor"]}
-
-
-def is_as_sent(event: dict[str, Any], number: int) -> bool:
-    return (
-        event["facility"] * 8 + event["severity"] == number % 192
-        and event["event_time"].endswith(f":{number % 60:02}.{number % 1000:03}000Z")
-        and event["hostname"] == f"host{number % 50}.example"
-        and event["app_name"] == f"app{number % 7}"
-        and event["procid"] == str(number)
-        and event["msgid"] == f"ID{number % 3}"
-        and event["structured_data"] == {"nr@32473": [["n", str(number)], ["q", 'a "b" ]']]}
-        and event["message"] == f"message {number}: grüße"
-        and event["transport"] == "syslog-tls"
-        and event["attributes"] == {"tls_peer": "sender.example"}
-        and event["malformed"] is None
-    )
 
 
 @needs_rsyslog
@@ -94,7 +56,7 @@ def test_rsyslog_by_mutual_tls_is_stored_in_order_as_sent_and_a_bad_one_costs_it
         )
         daemon.wait_idle()
     assert (row["received"], row["queued"], row["malformed"]) == (LINES, LINES, 0)
-    stored = list(all_events(daemon))
+    stored = list(daemon.all_events())
     assert len(stored) == LINES
     wrong = [e for n, e in enumerate(reversed(stored)) if not is_as_sent(e, n)]
     assert wrong == []

@@ -144,6 +144,11 @@ def test_what_is_not_utf_8_costs_one_pass_however_long() -> None:
         # Half a year of replay is old, not from the future.
         ("Oct 11 22:14:15", "2025-07-01T00:00:00+00:00", "2024-10-11T22:14:15+00:00"),
         ("Jul 31 00:00:00", "2025-07-01T00:00:00+00:00", "2025-07-31T00:00:00+00:00"),
+        # Either side of New Year where the sender is, and not where we are.
+        ("Dec 31 23:59:59", "2025-01-01T10:30:00+00:00", "2024-12-31T23:59:59+00:00"),
+        # The last day that is still ahead, and the first that is a year ago.
+        ("Jan 31 00:00:00", "2024-12-31T00:00:00+00:00", "2025-01-31T00:00:00+00:00"),
+        ("Feb  1 00:00:00", "2024-12-31T00:00:00+00:00", "2024-02-01T00:00:00+00:00"),
         # Leap day: the last year that has one.
         ("Feb 29 12:00:00", "2024-02-29T12:00:01+00:00", "2024-02-29T12:00:00+00:00"),
         ("Feb 29 12:00:00", "2027-03-01T00:00:00+00:00", "2024-02-29T12:00:00+00:00"),
@@ -158,6 +163,26 @@ def test_a_stamp_without_year_gets_the_latest_year_that_is_not_the_future(
         zone=UTC,
     )
     assert message.timestamp == datetime.fromisoformat(event_time)
+
+
+@pytest.mark.parametrize(
+    ("zone", "stamp", "received_at"),
+    [
+        # New Year comes first to Kiritimati and last to Honolulu; here it is neither.
+        ("Pacific/Kiritimati", "Jan  1 00:30:00", "2024-12-31T10:30:00+00:00"),
+        ("Pacific/Honolulu", "Dec 31 23:30:00", "2025-01-01T09:30:00+00:00"),
+        ("Asia/Tokyo", "Jan  1 08:59:59", "2024-12-31T23:59:59+00:00"),
+        ("America/New_York", "Dec 31 19:00:00", "2025-01-01T00:00:00+00:00"),
+    ],
+)
+def test_the_year_turns_when_it_turns_where_the_sender_is(
+    zone: str, stamp: str, received_at: str
+) -> None:
+    moment = datetime.fromisoformat(received_at)
+    message = parse_syslog(
+        f"<13>{stamp} host app: x".encode(), received_at=moment, zone=ZoneInfo(zone)
+    )
+    assert message.timestamp == moment
 
 
 @pytest.mark.parametrize(

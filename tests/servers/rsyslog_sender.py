@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,6 +93,33 @@ class RsyslogSender:
         """End it; what it had not sent is lost."""
         self._process.kill()
         self._process.wait()
+
+
+def a_line(number: int) -> str:
+    """A message whose every field says which one it is."""
+    pri = number % 192
+    return (
+        f"<{pri}>1 2026-10-11T22:14:{number % 60:02}.{number % 1000:03}Z host{number % 50}.example "
+        f'app{number % 7} {number} ID{number % 3} [nr@32473 n="{number}" q="a \\"b\\" \\]"] '
+        f"message {number}: grüße"
+    )
+
+
+def is_as_sent(event: dict[str, Any], number: int) -> bool:
+    """Whether an event is that message, sent by the certificate of sender.example."""
+    return (
+        event["facility"] * 8 + event["severity"] == number % 192
+        and event["event_time"].endswith(f":{number % 60:02}.{number % 1000:03}000Z")
+        and event["hostname"] == f"host{number % 50}.example"
+        and event["app_name"] == f"app{number % 7}"
+        and event["procid"] == str(number)
+        and event["msgid"] == f"ID{number % 3}"
+        and event["structured_data"] == {"nr@32473": [["n", str(number)], ["q", 'a "b" ]']]}
+        and event["message"] == f"message {number}: grüße"
+        and event["transport"] == "syslog-tls"
+        and event["attributes"] == {"tls_peer": "sender.example"}
+        and event["malformed"] is None
+    )
 
 
 @contextmanager
