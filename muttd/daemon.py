@@ -156,6 +156,7 @@ class _Daemon:
         async with trio.open_nursery() as workers:
             workers.start_soon(parts.intake.run)
             workers.start_soon(parts.rules.run)
+            workers.start_soon(parts.mibs.run)
             workers.start_soon(parts.alerter.run)
             if parts.forwarder is not None:
                 workers.start_soon(parts.forwarder.run)
@@ -211,7 +212,7 @@ class _Daemon:
         self._reloadable.replace(files)
         parts.rules.poke()
         parts.dynamic_watch.poke()
-        _log.info("reload: rules, secrets, SNMPv3 users, certificates and sources read again")
+        _log.info("reload: rules, MIBs, secrets, SNMPv3 users, certificates and sources read again")
 
     def _load(self) -> Settings:
         return load(os.environ, vault=None if self._vault is None else self._vault.held)

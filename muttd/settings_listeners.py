@@ -99,6 +99,18 @@ class SnmpSettings:
         None,
         "File, mode 600, with the users of SNMPv3, one createUser line each (RFC 3414).",
     )
+    mib_dir: Path | None = setting(
+        None,
+        "Directory of operators' own MIBs, read as soon as they change; else mibs in the state "
+        "directory, made if it is not there.",
+    )
+    mib_check_interval_s: float = setting(
+        2.0,
+        "How often that directory is looked at, besides SIGHUP.",
+        unit="seconds",
+        at_least=0.1,
+        at_most=3600,
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

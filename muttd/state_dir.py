@@ -4,6 +4,7 @@
     spool.db                           what was received while Redis was away
     rules.snapshot                     the last good rules
     instance.id                        which daemon this is
+    mibs  mibs.compiled                operators' MIBs, and what came of them
     snmp.engine                        our SNMP engine ID, and how often it was started
     admin.key  ingest.key              mode 600; made when no key was configured
 

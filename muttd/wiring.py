@@ -27,11 +27,13 @@ from muttd.settings import Settings, configured_keys
 from muttd.settings_values import Address
 from muttd.state_dir import instance_id
 from muttd.wiring_backends import Backends, open_backends
+from muttd.wiring_snmp import open_mibs
 from muttd.workers.alerter import Alerter, AlerterMetrics, AlerterPolicy, Neighbours
 from muttd.workers.dynamic_watch import DynamicWatch
 from muttd.workers.forwarder import Forwarder, ForwarderMetrics, ForwarderPolicy
 from muttd.workers.gauges import Gauged, Gauges
 from muttd.workers.intake import Intake
+from muttd.workers.mib_watch import MibWatch
 from muttd.workers.peers import Peers
 from muttd.workers.probe import Probe
 from muttd.workers.rules_watch import RulesWatch
@@ -121,6 +123,7 @@ class Parts:
     event_ids: EventIds
     intake: Intake
     rules: RulesWatch
+    mibs: MibWatch
     alerter: Alerter
     forwarder: Forwarder | None
 
@@ -151,6 +154,9 @@ async def open_parts(
         accounts = Accounts(registry)
         event_ids = EventIds()
         rules, dynamic_watch = _watches(settings, backends, dynamic)
+        mibs = await trio.to_thread.run_sync(open_mibs, settings, store)
+        # Severities and uploaded MIBs are changed as rules are, and as seldom.
+        backends.bulletin.listen(Topic.RULES, mibs.poke)
         webhook = await _webhook(settings, stack, moog_keys)
         forwarder = _forwarder(settings, backends, webhook, registry, consumer)
         alerter = Alerter(
@@ -178,6 +184,7 @@ async def open_parts(
             event_ids=event_ids,
             intake=Intake(queue, fanout, accounts, buffer_events=settings.intake.buffer_events),
             rules=rules,
+            mibs=mibs,
             alerter=alerter,
             forwarder=forwarder,
         )

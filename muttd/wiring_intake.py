@@ -6,11 +6,9 @@ Bound --> UDP: syslog, SNMP | streams: syslog over TCP, over TLS --> parts.intak
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import trio
 
-from muttd import protocol
 from muttd.listeners.snmp_trap import Communities, SnmpTraps, TrapEvents
 from muttd.listeners.syslog_event import SyslogEvents
 from muttd.listeners.syslog_tcp import SyslogTcp, TcpLimits
@@ -19,7 +17,6 @@ from muttd.listeners.syslog_udp import SyslogUdp
 from muttd.listeners.tls import TlsMetrics
 from muttd.listeners.udp import UdpSocket
 from muttd.listeners.usm_metrics import UsmMetrics
-from muttd.protocol.mib import TABLE_FILE_NAME, Mib, MibInForce
 from muttd.settings import Settings
 from muttd.wiring import Bound, Parts, stream_listeners
 from muttd.wiring_reload import Reloadable
@@ -77,7 +74,7 @@ def start_intake(
         SyslogUdp(sock, events, parts.intake, parts.accounts) for sock in sockets["syslog_udp"]
     ]
     if sockets["snmp"]:
-        traps = TrapEvents(parts.event_ids, MibInForce(_read_mib()), sources)
+        traps = TrapEvents(parts.event_ids, parts.mibs.in_force, sources)
         accepted = Communities([each.reveal() for each in settings.snmp.communities])
         listeners += [
             SnmpTraps(sock, traps, accepted, reloadable.usm, parts.intake, parts.accounts)
@@ -116,7 +113,3 @@ def _stream_listeners(
         peers = settings.syslog.tls_peers
         streams.append(SyslogTls(events, parts.intake, parts.accounts, limits, tls, peers))
     return streams
-
-
-def _read_mib() -> Mib:
-    return Mib.from_octets(Path(protocol.__file__).with_name(TABLE_FILE_NAME).read_bytes())

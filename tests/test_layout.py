@@ -31,12 +31,14 @@ NOUNS = {"errors", "event", "decision", "sink", "pulse"}
 # package is a part of its own.
 MAY_IMPORT = {
     "protocol": {"errors"},
+    "mibs": {"protocol"},
     "rules": NOUNS,
     "dynamic": {"errors", "settings_table"},
     "queue": NOUNS | {"migrations", "sqlite_file", "backoff"},
     "store": NOUNS | {"migrations", "sqlite_file", "backoff", "rules.model"},
     "listeners": NOUNS | {"protocol", "accounts", "sources"},
-    "workers": NOUNS | {"queue", "store", "rules", "protocol", "accounts", "backoff", "dynamic"},
+    "workers": NOUNS
+    | {"mibs", "queue", "store", "rules", "protocol", "accounts", "backoff", "dynamic"},
     "web": NOUNS | {"queue", "store", "rules", "accounts", "dynamic"},
     "commands": NOUNS
     | {"protocol", "rules", "settings", "settings_text", "settings_values", "logs"},

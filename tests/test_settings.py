@@ -72,6 +72,8 @@ def test_every_setting_can_be_set_by_its_name() -> None:
             "MUTTD_SNMP_UDP": ":1162",
             "MUTTD_SNMP_COMMUNITIES": "one, two",
             "MUTTD_SNMP_USERS_FILE": "/etc/mutt/snmp-users.conf",
+            "MUTTD_SNMP_MIB_DIR": "/srv/mibs",
+            "MUTTD_SNMP_MIB_CHECK_INTERVAL_S": "5",
             "MUTTD_REUSE_PORT": "true",
             "MUTTD_LOG_FILE": "/var/log/mutt/muttd.log",
             "MUTTD_HTTP_TLS": "on",

@@ -157,6 +157,16 @@ class StoredSetting:
     changed_at: datetime
 
 
+class StoredMib(msgspec.Struct, frozen=True, kw_only=True):
+    """A MIB that was uploaded, without its text; digest is its SHA-256 in hexadecimal."""
+
+    name: str
+    digest: str
+    octets: int
+    uploaded_at: datetime
+    uploaded_by: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleQuery:
     """Which rules. q looks in name, match_string, trap_oid, team and reason."""
@@ -317,6 +327,34 @@ class Store(Protocol):
 
         What is at its default already is left as it is, and no change.
         """
+        ...
+
+    async def mibs(self) -> list[StoredMib]:
+        """What was uploaded, sorted by name."""
+        ...
+
+    async def mib_text(self, name: str) -> bytes | None:
+        """The text of one of them."""
+        ...
+
+    async def put_mib(self, name: str, text: bytes, change: Change) -> None:
+        """Add a MIB, or replace its text; the history has its digest, not the text."""
+        ...
+
+    async def remove_mib(self, name: str, change: Change) -> None:
+        """Remove a MIB. Raises NoSuchRecord."""
+        ...
+
+    async def trap_severities(self) -> dict[str, int]:
+        """OID -> severity, as operators have it."""
+        ...
+
+    async def put_trap_severity(self, trap_oid: str, severity: int, change: Change) -> None:
+        """Add an OID, or give it another severity."""
+        ...
+
+    async def remove_trap_severity(self, trap_oid: str, change: Change) -> None:
+        """Remove an OID. Raises NoSuchRecord."""
         ...
 
     async def config_changes(self, query: ChangeQuery, window: Window) -> Page[ConfigChange]:

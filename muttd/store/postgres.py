@@ -33,6 +33,7 @@ from muttd.store.postgres_dynamic import PostgresDynamic
 from muttd.store.postgres_events import PostgresEvents, insert_decided
 from muttd.store.postgres_hosts import PostgresHosts
 from muttd.store.postgres_link import open_link
+from muttd.store.postgres_mibs import PostgresMibs
 from muttd.store.postgres_options import PostgresOptions
 from muttd.store.postgres_retention import PostgresRetention
 from muttd.store.postgres_rules import PostgresRules
@@ -56,6 +57,7 @@ class PostgresStore(
     PostgresRules,
     PostgresHosts,
     PostgresDynamic,
+    PostgresMibs,
     PostgresChanges,
     PostgresRetention,
 ):

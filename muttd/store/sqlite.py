@@ -25,6 +25,7 @@ from muttd.store.sqlite_changes import SqliteChanges
 from muttd.store.sqlite_dynamic import SqliteDynamic
 from muttd.store.sqlite_events import SqliteEvents, insert_decided
 from muttd.store.sqlite_hosts import SqliteHosts
+from muttd.store.sqlite_mibs import SqliteMibs
 from muttd.store.sqlite_retention import SqliteRetention
 from muttd.store.sqlite_rules import SqliteRules
 
@@ -39,6 +40,7 @@ class SqliteStore(
     SqliteRules,
     SqliteHosts,
     SqliteDynamic,
+    SqliteMibs,
     SqliteChanges,
     SqliteRetention,
 ):

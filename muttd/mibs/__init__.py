@@ -1,0 +1,1 @@
+"""Operators' own MIBs: from the text of a module to names that are in force."""
