@@ -230,6 +230,7 @@ class _Daemon:
             self._key_files = key_files(settings)
             self._keys.replace(api_keys(settings, self._key_files))
         self._moog_keys = settings.moog.api_keys
+        self._reloadable.use_secrets(settings)
         parts.backends.use_passwords(settings)
         if parts.forwarder is not None:
             parts.forwarder.poke()

@@ -212,6 +212,13 @@ class Settings:
         return (Address("::", 6514),) if self.syslog.tls_cert or self.tls.cert else ()
 
     @property
+    def communities(self) -> Secrets:
+        """Those accepted: the one that everybody knows is a default of a daemon by itself alone."""
+        source = self.sources.get("MUTTD_SNMP_COMMUNITIES", Source.DEFAULT)
+        is_alone = not (self.redis.url or self.database.url or self.vault.addr or self.tls.required)
+        return self.snmp.communities if is_alone or source is not Source.DEFAULT else ()
+
+    @property
     def is_https(self) -> bool:
         """Whether HTTP is served over TLS."""
         wanted = self.http_server.tls

@@ -103,6 +103,16 @@ class TlsSettings:
     )
     cert: Path | None = setting(None, "File with the certificate that this daemon shows.")
     key: Path | None = setting(None, "File with the private key of that certificate.")
+    required: bool = setting(
+        False,
+        "Whether the daemon refuses to start while any link, in or out, is in the clear; it names "
+        "every one.",
+    )
+    exempt: str = setting(
+        "",
+        "Listeners that may be in the clear all the same, for devices that speak nothing else: "
+        "syslog_udp, syslog_tcp, snmp, separated by commas.",
+    )
     min_version: TlsVersion = setting(
         TlsVersion.TLS_1_2, "Oldest version of TLS that a listener speaks: 1.2 or 1.3 (RFC 8996)."
     )

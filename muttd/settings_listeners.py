@@ -93,7 +93,8 @@ class SnmpSettings:
     )
     communities: Secrets = setting(
         (Secret("public"),),
-        "Communities accepted in SNMPv1 and v2c, separated by commas; others are refused.",
+        "Communities accepted in SNMPv1 and v2c, separated by commas; others are refused. With "
+        "Redis, PostgreSQL, Vault or MUTTD_TLS_REQUIRED there is no default: none is accepted.",
     )
     users_file: Path | None = setting(
         None,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import trio
 
-from muttd.listeners.snmp_trap import Communities, SnmpTraps, TrapEvents
+from muttd.listeners.snmp_trap import SnmpTraps, TrapEvents
 from muttd.listeners.syslog_event import SyslogEvents
 from muttd.listeners.syslog_tcp import SyslogTcp, TcpLimits
 from muttd.listeners.syslog_tls import SyslogTls
@@ -75,9 +75,10 @@ def start_intake(
     ]
     if sockets["snmp"]:
         traps = TrapEvents(parts.event_ids, parts.mibs.in_force, sources)
-        accepted = Communities([each.reveal() for each in settings.snmp.communities])
         listeners += [
-            SnmpTraps(sock, traps, accepted, reloadable.usm, parts.intake, parts.accounts)
+            SnmpTraps(
+                sock, traps, reloadable.communities, reloadable.usm, parts.intake, parts.accounts
+            )
             for sock in sockets["snmp"]
         ]
     UsmMetrics(reloadable.usm, parts.registry)

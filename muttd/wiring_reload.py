@@ -12,7 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from muttd.clear_links import refuse_clear_links
 from muttd.errors import ConfigError
+from muttd.listeners.snmp_trap import Communities
 from muttd.listeners.tls import ServerTls
 from muttd.protocol.usm import Usm
 from muttd.protocol.usm_users import UsmUser
@@ -54,7 +56,7 @@ class Files:
 
 
 def read_files(settings: Settings, *, forgive_expired: bool) -> Files:
-    """Read every file that settings name and that can be read again.
+    """Read every file that settings name and that can be read again, and refuse clear links.
 
     Args:
         settings: Which files.
@@ -77,7 +79,8 @@ def read_files(settings: Settings, *, forgive_expired: bool) -> Files:
     users = checked(lambda: read_users(settings.snmp.users_file))
     tls = checked(lambda: load_tls(settings, forgive_expired=forgive_expired))
     sources = checked(lambda: read_sources(settings.sources_file))
-    if users is None or tls is None or sources is None:
+    checked(lambda: refuse_clear_links(settings, users or ()))
+    if mistakes or users is None or tls is None or sources is None:
         raise ConfigError(mistakes)
     return Files(users, tls, sources)
 
@@ -90,11 +93,13 @@ class Reloadable:
         usm: Opens SNMPv3.
         tls: By listener that speaks it.
         sources: Who may send, and how.
+        communities: Of SNMPv1 and v2c; they are secrets, not a file.
     """
 
     usm: Usm
     tls: dict[str, ServerTls]
     sources: Sources
+    communities: Communities
 
     @classmethod
     def open(cls, settings: Settings) -> Reloadable:
@@ -106,7 +111,11 @@ class Reloadable:
         files = read_files(settings, forgive_expired=True)
         files.log_warnings()
         usm, tls = open_usm(settings, files.users), open_tls(settings, files.tls)
-        return cls(usm, tls, Sources(files.sources))
+        return cls(usm, tls, Sources(files.sources), Communities(_communities(settings)))
+
+    def use_secrets(self, settings: Settings) -> None:
+        """Put in force what of the settings' secrets is in use here."""
+        self.communities.replace(_communities(settings))
 
     def replace(self, files: Files) -> None:
         """Put other files in force. What is open stays open; nothing is lost by it."""
@@ -115,3 +124,7 @@ class Reloadable:
         self.sources.replace(files.sources)
         for listener, each in files.tls.items():
             self.tls[listener].replace(each.context, each.expires_at)
+
+
+def _communities(settings: Settings) -> list[str]:
+    return [each.reveal() for each in settings.communities]

@@ -112,6 +112,8 @@ def test_every_setting_can_be_set_by_its_name() -> None:
             "MUTTD_TLS_CA": "/etc/mutt/ca.pem",
             "MUTTD_TLS_CERT": "/etc/mutt/cert.pem",
             "MUTTD_TLS_KEY": "/etc/mutt/key.pem",
+            "MUTTD_TLS_REQUIRED": "true",
+            "MUTTD_TLS_EXEMPT": "snmp",
             "MUTTD_TLS_MIN_VERSION": "1.3",
             "MUTTD_TLS_HANDSHAKE_S": "3",
             "VAULT_ADDR": "https://vault.example:8200",
@@ -334,6 +336,26 @@ def test_what_vault_holds_is_checked_as_everything_else_and_never_quoted() -> No
     assert refusal.value.mistakes == (
         "MUTTD_REDIS_PASSWORD in Vault: must be visible ASCII characters, without spaces",
     )
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"MUTTD_REDIS_URL": "redis://h"},
+        {"MUTTD_DATABASE_URL": "postgresql://h/d"},
+        {"VAULT_ADDR": "https://v", "VAULT_ROLE_ID": "r"},
+        {"MUTTD_TLS_REQUIRED": "true"},
+    ],
+)
+def test_the_community_that_everybody_knows_is_a_default_of_a_daemon_by_itself_alone(
+    environ: dict[str, str],
+) -> None:
+    assert load({}).communities == (Secret("public"),)
+    assert load(environ).communities == ()
+    chosen = {**environ, "MUTTD_SNMP_COMMUNITIES": "public"}
+    assert load(chosen).communities == (Secret("public"),)
+    in_vault = load(environ, vault={"MUTTD_SNMP_COMMUNITIES": "one,two"})
+    assert in_vault.communities == (Secret("one"), Secret("two"))
 
 
 def test_vault_needs_a_role() -> None:

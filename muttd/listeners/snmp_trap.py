@@ -59,6 +59,10 @@ class Communities:
     """The communities that are accepted; never shown, compared in constant time."""
 
     def __init__(self, accepted: Sequence[str]) -> None:
+        self.replace(accepted)
+
+    def replace(self, accepted: Sequence[str]) -> None:
+        """Accept these from now on, and no other."""
         self._accepted = [each.encode() for each in accepted]
 
     def refuse_unknown(self, community: bytes) -> None:

@@ -195,6 +195,7 @@ class Cluster:
         environ = {
             **self.servers.environ,
             "MUTTD_DAEMON_NAME": name,
+            "MUTTD_SNMP_COMMUNITIES": "public",
             "MUTTD_MOOG_WEBHOOK_URL": self.webhook.url,
             "MUTTD_MOOG_RATE_LIMIT": "5000",
             "MUTTD_MOOG_BACKOFF_CAP_S": "1",

@@ -27,6 +27,7 @@ from servers.postgres_server import (
 )
 from servers.redis_server import needs_redis
 
+from muttd.clear_links import refuse_clear_links
 from muttd.queue.redis_keys import acl_rule
 from muttd.settings import load
 
@@ -224,6 +225,8 @@ def test_the_settings_of_the_page_are_taken(tmp_path: Path) -> None:
     settings = load(environ)
     assert settings.redis.url is not None
     assert settings.database.url is not None
+    assert settings.tls.required
+    refuse_clear_links(settings, users=())
 
 
 @needs_keepalived
