@@ -78,6 +78,7 @@ def _services(
         registry=parts.registry,
         readiness=partial(readiness, scene),
         status=partial(status, scene),
+        rule_set=lambda: parts.rules.current if parts.rules.is_loaded else None,
         rules_changed=rules_changed,
         dynamic=parts.dynamic,
         dynamic_changed=dynamic_changed,

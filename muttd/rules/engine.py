@@ -172,8 +172,17 @@ class RuleSet:
             for where in ENVIRONMENTS
         )
 
+        self._priorities = {c.rule.id: c.rule.priority for c in parts.rules}
+        self._bare = frozenset(
+            rank for rank, compiled in enumerate(parts.rules) if not compiled.has_pattern
+        )
+
     def __len__(self) -> int:
         return sum(compiled.pattern is compiled.rule for compiled in self._parts.rules)
+
+    def priority_of(self, rule_id: int) -> int | None:
+        """The priority of a rule that takes part."""
+        return self._priorities.get(rule_id)
 
     def decide(self, event: Event) -> Decision:
         """The decision of the first rule, in (priority, id) order, that matches."""
@@ -204,16 +213,15 @@ class RuleSet:
         """Every rule that matches, or whose problem it ends, the winner first."""
         facts = self._hosts.get((event.hostname, event.source_ip)) or self._learn(event)
         texts = texts_of(event)
-        ranks = set()
+        ranks = set(self._bare)
         for key in self._candidates(event, texts):
             rule = self._parts.rules[key >> 1]
             if not key & 1 or rule.is_confirmed(event, texts):
                 ranks.add(key >> 1)
         found = [
             compiled.rule
-            for rank, compiled in enumerate(self._parts.rules)
-            if (rank in ranks or not compiled.has_pattern)
-            and compiled.severities >> event.severity & 1
+            for compiled in map(self._parts.rules.__getitem__, sorted(ranks))
+            if compiled.severities >> event.severity & 1
             and (compiled.host is None or compiled.host in facts.patterns)
         ]
         return list({rule.id: rule for rule in found}.values())

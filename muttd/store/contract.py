@@ -25,6 +25,9 @@ from muttd.rules.model import Rule, RuleBook, RuleDraft, TeamEntry
 
 MAX_PAGE_ITEMS = 200
 
+# How far a scan has come; each backend's own.
+ScanPlace = tuple[Any, ...]
+
 # Of dynamic configuration.
 SettingValue = int | float | str
 
@@ -237,6 +240,25 @@ class Store(Protocol):
 
     async def search_events(self, query: EventQuery, window: Window) -> Page[Decided]:
         """Events, newest receipt first."""
+        ...
+
+    async def scan_events(
+        self, query: EventQuery, *, after: ScanPlace | None, limit: int
+    ) -> tuple[list[bytes], ScanPlace | None]:
+        """Events of one table as they were encoded, newest first: for reading very many.
+
+        Args:
+            query: Which; `matched` says of which table and is not None.
+            after: What the call before gave; None: from the newest.
+            limit: At most as many.
+
+        Returns:
+            The events, and where to go on; None: there are no more.
+        """
+        ...
+
+    async def count_events(self, *, start: datetime, end: datetime) -> int:
+        """How many events there are with received_at in [start, end)."""
         ...
 
     async def get_event(self, event_id: str) -> Decided | None:

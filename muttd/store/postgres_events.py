@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from muttd.decision import Decided
-from muttd.store.contract import EventQuery, Page, Window
+from muttd.event import decode_events
+from muttd.store.contract import EventQuery, Page, ScanPlace, Window
 from muttd.store.periods import start_of
 from muttd.store.postgres_connection import Connection, ReadTooLong
 from muttd.store.postgres_link import PostgresLink
@@ -229,6 +230,38 @@ def _get(connection: Connection, event_id: str) -> Decided | None:
     return None
 
 
+def _scan(
+    connection: Connection, query: EventQuery, after: ScanPlace | None, limit: int
+) -> tuple[list[bytes], ScanPlace | None]:
+    table = AUDIT if query.matched else HISTORY
+    where = _conditions(query, table)
+    if after is not None:
+        where.add("(received_at, event_id) < (%s, %s)", *after)
+    # A table that was filled lately has no statistics, and the planner would rather sort all of it
+    # for every part than walk its key.
+    connection.execute("SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off")
+    # Binary: as text, each octet would come as two digits.
+    cursor = connection.cursor(binary=True).execute(
+        f"SELECT event FROM {table} WHERE {where} {_NEWEST_FIRST} LIMIT %s",
+        (*where.parameters, limit),
+        prepare=False,
+    )
+    encoded = [row[0] for row in cursor.fetchall()]
+    if len(encoded) < limit:
+        return encoded, None
+    [last] = decode_events(encoded[-1])
+    return encoded, (last.received_at, last.event_id)
+
+
+def _count_received(connection: Connection, start: datetime, end: datetime) -> int:
+    counts = " + ".join(
+        f"(SELECT count(*) FROM {table} WHERE received_at >= %s AND received_at < %s)"
+        for table in (AUDIT, HISTORY)
+    )
+    times = (start, end, start, end)
+    return int(connection.execute(f"SELECT {counts}", times, prepare=False).fetchall()[0][0])
+
+
 class PostgresEvents:
     """The event part of the store in PostgreSQL."""
 
@@ -245,6 +278,28 @@ class PostgresEvents:
         try:
             return await self._link.search(
                 lambda connection: _search(connection, query, window),
+                deadline_s=self._search_deadline_s,
+            )
+        except ReadTooLong as exc:
+            raise takes_too_long() from exc
+
+    async def scan_events(
+        self, query: EventQuery, *, after: ScanPlace | None, limit: int
+    ) -> tuple[list[bytes], ScanPlace | None]:
+        """Events of one table as they were encoded, newest first: for reading very many."""
+        try:
+            return await self._link.search(
+                lambda connection: _scan(connection, query, after, limit),
+                deadline_s=self._search_deadline_s,
+            )
+        except ReadTooLong as exc:
+            raise takes_too_long() from exc
+
+    async def count_events(self, *, start: datetime, end: datetime) -> int:
+        """How many events there are with received_at in [start, end)."""
+        try:
+            return await self._link.search(
+                lambda connection: _count_received(connection, start, end),
                 deadline_s=self._search_deadline_s,
             )
         except ReadTooLong as exc:

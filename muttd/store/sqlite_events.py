@@ -11,11 +11,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from muttd.decision import Decided, Decision, Environment, Handling, parts_of_verdict
 from muttd.event import decode_events, encode_events
 from muttd.sqlite_file import ReadTooLong, SqliteFile, to_microseconds
-from muttd.store.contract import EventQuery, Page, Window
+from muttd.store.contract import EventQuery, Page, ScanPlace, Window
 from muttd.store.search import (
     check_after,
     decode_cursor,
@@ -113,10 +115,7 @@ def _add_times(where: Where, query: EventQuery, table: str) -> None:
     # between them: sorting a million rows of a wide range by id would cost seconds. The unary
     # plus keeps the planner from doing just that.
     times = Where()
-    if query.start is not None:
-        times.add("received_at >= ?", to_microseconds(query.start))
-    if query.end is not None:
-        times.add("received_at < ?", to_microseconds(query.end))
+    _times_of(query, "received_at", times)
     if times:
         for function, comparison in (("min", ">="), ("max", "<=")):
             where.add(
@@ -205,6 +204,53 @@ def _search(connection: sqlite3.Connection, query: EventQuery, window: Window) -
     )
 
 
+def _scan(
+    connection: sqlite3.Connection, query: EventQuery, after: ScanPlace | None, limit: int
+) -> tuple[list[bytes], ScanPlace | None]:
+    table = AUDIT if query.matched else HISTORY
+    where = _conditions(replace(query, start=None, end=None), table)
+    # The first and the last id of the range are looked for once, and go along with the place.
+    lowest, highest = after or _id_range(connection, query, table)
+    if lowest is None:
+        return [], None
+    where.add("event_id >= ?", lowest)
+    where.add("event_id < ?" if after else "event_id <= ?", highest)
+    _times_of(query, "+received_at", where)
+    rows = connection.execute(
+        f"SELECT event, event_id FROM {table} WHERE {where} ORDER BY event_id DESC LIMIT ?",
+        (*where.parameters, limit),
+    ).fetchall()
+    place = (lowest, rows[-1][1]) if len(rows) == limit else None
+    return [row[0] for row in rows], place
+
+
+def _id_range(connection: sqlite3.Connection, query: EventQuery, table: str) -> ScanPlace:
+    times = Where()
+    _times_of(query, "received_at", times)
+    statement = f"SELECT min(event_id), max(event_id) FROM {table} WHERE {times}"
+    found: ScanPlace = connection.execute(statement, times.parameters).fetchone()
+    return found
+
+
+def _times_of(query: EventQuery, column: str, where: Where) -> None:
+    if query.start is not None:
+        where.add(f"{column} >= ?", to_microseconds(query.start))
+    if query.end is not None:
+        where.add(f"{column} < ?", to_microseconds(query.end))
+
+
+def _count_received(connection: sqlite3.Connection, start: datetime, end: datetime) -> int:
+    times = (to_microseconds(start), to_microseconds(end))
+    counts = (
+        # The index by time has all that is asked for.
+        connection.execute(
+            f"SELECT count(*) FROM {table} WHERE received_at >= ? AND received_at < ?", times
+        ).fetchone()[0]
+        for table in (AUDIT, HISTORY)
+    )
+    return int(sum(counts))
+
+
 class SqliteEvents:
     """The event part of the embedded store."""
 
@@ -221,6 +267,28 @@ class SqliteEvents:
         try:
             return await self._file.read(
                 lambda connection: _search(connection, query, window),
+                deadline_s=self._search_deadline_s,
+            )
+        except ReadTooLong as exc:
+            raise takes_too_long() from exc
+
+    async def scan_events(
+        self, query: EventQuery, *, after: ScanPlace | None, limit: int
+    ) -> tuple[list[bytes], ScanPlace | None]:
+        """Events of one table as they were encoded, newest first: for reading very many."""
+        try:
+            return await self._file.read(
+                lambda connection: _scan(connection, query, after, limit),
+                deadline_s=self._search_deadline_s,
+            )
+        except ReadTooLong as exc:
+            raise takes_too_long() from exc
+
+    async def count_events(self, *, start: datetime, end: datetime) -> int:
+        """How many events there are with received_at in [start, end)."""
+        try:
+            return await self._file.read(
+                lambda connection: _count_received(connection, start, end),
                 deadline_s=self._search_deadline_s,
             )
         except ReadTooLong as exc:

@@ -26,6 +26,7 @@ from muttd.web.api.audit import audit_routes
 from muttd.web.api.config import config_routes
 from muttd.web.api.config_audit import config_audit_routes
 from muttd.web.api.dead_letters import dead_letter_routes
+from muttd.web.api.dry_run import dry_run_routes
 from muttd.web.api.events import event_routes
 from muttd.web.api.hosts import host_routes
 from muttd.web.api.ingest import ingest_routes
@@ -64,6 +65,8 @@ def create_app(services: Services, sessions: Sessions) -> ASGIApp:
         *metrics_routes(),
         *event_routes(),
         *audit_routes(),
+        # Before the routes of one rule, which would take "test" for its number.
+        *dry_run_routes(),
         *rule_routes(),
         *host_routes(),
         *team_routes(),

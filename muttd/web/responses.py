@@ -10,6 +10,7 @@ No exception's text goes out unless it was written for the client (InvalidInput)
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from muttd.decision import Decided, Decision
-from muttd.event import event_as_json
+from muttd.event import event_as_json, iso_utc
 from muttd.store.contract import Page, Window
 
 T = TypeVar("T")
@@ -131,6 +132,19 @@ def error_response(
         details=[ErrorDetail(field, what) for field, what in details],
     )
     return JsonResponse(body, status_code=status, headers=headers)
+
+
+def with_iso_times(content: object) -> Any:  # noqa: ANN401 - JSON
+    """A Struct as JSON values, every time of it as all times of the API are written."""
+    return _iso(msgspec.to_builtins(content, builtin_types=(datetime,)))
+
+
+def _iso(value: Any) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(value, datetime):
+        return iso_utc(value)
+    if isinstance(value, dict):
+        return {name: _iso(each) for name, each in value.items()}
+    return [_iso(each) for each in value] if isinstance(value, list) else value
 
 
 def decision_as_json(decision: Decision) -> dict[str, Any]:

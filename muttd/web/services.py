@@ -12,6 +12,7 @@ from muttd.dynamic import Dynamic
 from muttd.event import EventIds
 from muttd.queue.contract import Queue
 from muttd.queue.fanout import Fanout
+from muttd.rules.engine import RuleSet
 from muttd.sink import Sink
 from muttd.store.contract import Store
 from muttd.web.auth import KeyRing
@@ -32,6 +33,7 @@ class Services:
         registry: What /metrics shows.
         readiness: Each dependency and listener by name: {"queue": {"ok": True, "error": None}}.
         status: The status document of GET /api/v2/status.
+        rule_set: The rules in force; None: none were read yet.
         rules_changed: Tells the daemon to recompile its rules now.
         dynamic: The dynamic configuration in force, and its defaults.
         dynamic_changed: Tells the daemons to look at the stored values now.
@@ -53,6 +55,7 @@ class Services:
     registry: CollectorRegistry
     readiness: Callable[[], Awaitable[dict[str, dict[str, Any]]]]
     status: Callable[[], Awaitable[dict[str, Any]]]
+    rule_set: Callable[[], RuleSet | None]
     rules_changed: Callable[[], None]
     dynamic: Dynamic
     dynamic_changed: Callable[[], None]

@@ -21,6 +21,8 @@ from muttd.event import Event, EventIds, Transport
 from muttd.queue.contract import Stream
 from muttd.queue.fanout import LocalFanout
 from muttd.queue.sqlite import open_queue
+from muttd.rules.compile import EMPTY
+from muttd.rules.engine import RuleSet
 from muttd.store.contract import Store
 from muttd.store.sqlite import open_store
 from muttd.web.app import create_app
@@ -74,6 +76,7 @@ class Site:
     registry: CollectorRegistry
     app: Any
     rules_changes: list[None] = field(default_factory=list)
+    rule_sets: list[RuleSet] = field(default_factory=list)
     dynamic_changes: list[None] = field(default_factory=list)
     readiness: dict[str, dict[str, Any]] = field(default_factory=dict)
     event_ids: EventIds = field(default_factory=EventIds)
@@ -208,6 +211,7 @@ async def open_site(directory: Path) -> AsyncIterator[Site]:
     ):
         readiness = {"queue": {"ok": True, "error": None}, "store": {"ok": True, "error": None}}
         rules_changes: list[None] = []
+        rule_sets: list[RuleSet] = [EMPTY]
         dynamic_changes: list[None] = []
 
         async def ready() -> dict[str, dict[str, Any]]:
@@ -229,6 +233,7 @@ async def open_site(directory: Path) -> AsyncIterator[Site]:
             registry=registry,
             readiness=ready,
             status=status,
+            rule_set=lambda: rule_sets[-1],
             rules_changed=lambda: rules_changes.append(None),
             dynamic=Dynamic(DynamicSettings(breaker_failures=7), configured={"breaker_failures"}),
             dynamic_changed=lambda: dynamic_changes.append(None),
@@ -248,6 +253,7 @@ async def open_site(directory: Path) -> AsyncIterator[Site]:
             registry=registry,
             app=create_app(services, sessions),
             rules_changes=rules_changes,
+            rule_sets=rule_sets,
             dynamic_changes=dynamic_changes,
             readiness=readiness,
         )
