@@ -158,6 +158,7 @@ class _Daemon:
             workers.start_soon(parts.rules.run)
             workers.start_soon(parts.mibs.run)
             workers.start_soon(parts.alerter.run)
+            workers.start_soon(parts.meta_alerts.run)
             if parts.forwarder is not None:
                 workers.start_soon(parts.forwarder.run)
             workers.start_soon(parts.dynamic_watch.run)

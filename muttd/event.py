@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -152,10 +153,21 @@ class EventIds:
             if self._tail >> 74:
                 self._last_ms += 1
                 self._tail &= (1 << 72) - 1
-        rand_a = self._tail >> 62
-        rand_b = self._tail & ((1 << 62) - 1)
-        digits = f"{self._last_ms:012x}7{rand_a:03x}{rand_b | 1 << 63:016x}"
-        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+        return _uuid7(self._last_ms, self._tail)
+
+
+def event_id_at(moment: datetime, name: str) -> str:
+    """The id of an event of our own making: always the same one for this moment and name."""
+    milliseconds = int(moment.timestamp() * 1000)
+    tail = int.from_bytes(blake2b(name.encode(), digest_size=10).digest()) >> 6
+    return _uuid7(milliseconds, tail)
+
+
+def _uuid7(milliseconds: int, tail: int) -> str:
+    rand_a = tail >> 62
+    rand_b = tail & ((1 << 62) - 1)
+    digits = f"{milliseconds:012x}7{rand_a:03x}{rand_b | 1 << 63:016x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def iso_utc(moment: datetime) -> str:

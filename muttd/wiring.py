@@ -33,6 +33,7 @@ from muttd.workers.dynamic_watch import DynamicWatch
 from muttd.workers.forwarder import Forwarder, ForwarderMetrics, ForwarderPolicy
 from muttd.workers.gauges import Gauged, Gauges
 from muttd.workers.intake import Intake
+from muttd.workers.meta_alerts import MetaAlerts, MetaMetrics
 from muttd.workers.mib_watch import MibWatch
 from muttd.workers.peers import Peers
 from muttd.workers.probe import Probe
@@ -125,6 +126,7 @@ class Parts:
     rules: RulesWatch
     mibs: MibWatch
     alerter: Alerter
+    meta_alerts: MetaAlerts
     forwarder: Forwarder | None
 
 
@@ -159,17 +161,13 @@ async def open_parts(
         backends.bulletin.listen(Topic.RULES, mibs.poke)
         webhook = await _webhook(settings, stack, moog_keys)
         forwarder = _forwarder(settings, backends, webhook, registry, consumer)
-        alerter = Alerter(
-            Neighbours(queue=queue, store=store, fanout=fanout, rules=rules),
-            AlerterPolicy(
-                consumer=consumer,
-                batch_entries=settings.alerter.batch_entries,
-                claim_idle_s=settings.queue.claim_idle_s,
-                alert_state=AlertState.UNROUTED if forwarder is None else AlertState.QUEUED,
-                dynamic=dynamic,
-            ),
-            AlerterMetrics(registry),
-            event_ids,
+        neighbours = Neighbours(queue=queue, store=store, fanout=fanout, rules=rules)
+        policy = AlerterPolicy(
+            consumer=consumer,
+            batch_entries=settings.alerter.batch_entries,
+            claim_idle_s=settings.queue.claim_idle_s,
+            alert_state=AlertState.UNROUTED if forwarder is None else AlertState.QUEUED,
+            dynamic=dynamic,
         )
         yield Parts(
             registry=registry,
@@ -185,7 +183,8 @@ async def open_parts(
             intake=Intake(queue, fanout, accounts, buffer_events=settings.intake.buffer_events),
             rules=rules,
             mibs=mibs,
-            alerter=alerter,
+            alerter=Alerter(neighbours, policy, AlerterMetrics(registry), event_ids),
+            meta_alerts=MetaAlerts(neighbours, policy, MetaMetrics(registry)),
             forwarder=forwarder,
         )
 
@@ -292,6 +291,7 @@ def status_parts(
         probes=parts.probes,
         intake=parts.intake,
         alerter=parts.alerter,
+        meta_alerts=parts.meta_alerts,
         forwarder=parts.forwarder,
         rules=parts.rules,
         spool=parts.backends.spool_state,

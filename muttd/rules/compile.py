@@ -22,7 +22,7 @@ from muttd.rules.engine import CompiledRule, Parts, RuleSet
 from muttd.rules.expression import compiled
 from muttd.rules.hosts import HostIndex, HostMap, HostSet, check_host_entry
 from muttd.rules.literals import required_literals, worth
-from muttd.rules.model import MatchType, Rule, RuleBook, SeverityOp, TeamEntry
+from muttd.rules.model import ExpectedSource, MatchType, Rule, RuleBook, SeverityOp, TeamEntry
 from muttd.rules.needles import Needles
 from muttd.rules.oid import OidTree, normalised_oid
 from muttd.rules.regex_set import RegexSet
@@ -55,6 +55,7 @@ def compile_rules(book: RuleBook) -> RuleSet:
     pairs, regexes = _text_patterns(rules)
     chosen, crowded = _choose_literals(regexes)
     regex_set = RegexSet(crowded)
+    expected = tuple(_usable_sources(book.expected_sources))
     parts = Parts(
         rules=tuple(rules),
         needles=Needles(pairs + chosen),
@@ -65,6 +66,8 @@ def compile_rules(book: RuleBook) -> RuleSet:
         first_by_host=_first_by_host(rules),
         development_hosts=HostSet(_usable(book.development_hosts)),
         teams=HostMap(_usable_teams(book.device_teams)),
+        expected=HostIndex([each.hostname for each in expected]),
+        expected_sources=expected,
     )
     return RuleSet(book.revision, faults, parts)
 
@@ -200,6 +203,14 @@ def _usable(entries: Iterable[str]) -> list[str]:
 def _usable_teams(entries: Iterable[TeamEntry]) -> list[TeamEntry]:
     return [
         TeamEntry(hostname=normal, team_assignment=entry.team_assignment)
+        for entry in entries
+        if (normal := _normal_entry(entry.hostname)) is not None
+    ]
+
+
+def _usable_sources(entries: Iterable[ExpectedSource]) -> list[ExpectedSource]:
+    return [
+        msgspec.structs.replace(entry, hostname=normal)
         for entry in entries
         if (normal := _normal_entry(entry.hostname)) is not None
     ]

@@ -29,7 +29,7 @@ from muttd.decision import Decision, Environment
 from muttd.event import Event
 from muttd.rules.expression import Expression
 from muttd.rules.hosts import HostIndex, HostMap, HostSet
-from muttd.rules.model import Rule
+from muttd.rules.model import ExpectedSource, Rule
 from muttd.rules.needles import Needles
 from muttd.rules.oid import OidTree
 from muttd.rules.regex_set import RegexSet
@@ -119,11 +119,13 @@ class HostFacts:
         environment: Index into ENVIRONMENTS.
         patterns: Which host patterns hold.
         first: By severity, the rank of the first rule without a pattern that holds.
+        expected: What is expected of it.
     """
 
     environment: int
     patterns: frozenset[int]
     first: tuple[int, ...]
+    expected: ExpectedSource | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +141,7 @@ class Parts:
         host_patterns: Of all rules; a pattern's key is its place.
         first_by_host: (host pattern or None, by severity the first rank without a pattern).
         development_hosts, teams: Of the rule book.
+        expected: Of the rule book; an entry's key is its place in expected_sources.
     """
 
     rules: tuple[CompiledRule, ...]
@@ -150,6 +153,8 @@ class Parts:
     first_by_host: tuple[tuple[int | None, tuple[int, ...]], ...]
     development_hosts: HostSet
     teams: HostMap
+    expected: HostIndex
+    expected_sources: tuple[ExpectedSource, ...]
 
 
 class RuleSet:
@@ -186,7 +191,9 @@ class RuleSet:
 
     def decide(self, event: Event) -> Decision:
         """The decision of the first rule, in (priority, id) order, that matches."""
-        facts = self._hosts.get((event.hostname, event.source_ip)) or self._learn(event)
+        facts = self._hosts.get((event.hostname, event.source_ip)) or self._learn(
+            event.hostname, event.source_ip
+        )
         severity = event.severity
         first = facts.first[severity]
         texts = texts_of(event)
@@ -211,7 +218,9 @@ class RuleSet:
 
     def matching(self, event: Event) -> list[Rule]:
         """Every rule that matches, or whose problem it ends, the winner first."""
-        facts = self._hosts.get((event.hostname, event.source_ip)) or self._learn(event)
+        facts = self._hosts.get((event.hostname, event.source_ip)) or self._learn(
+            event.hostname, event.source_ip
+        )
         texts = texts_of(event)
         ranks = set(self._bare)
         for key in self._candidates(event, texts):
@@ -230,6 +239,19 @@ class RuleSet:
         """The team of the event's host by device_teams, for events that no rule matches."""
         return self._parts.teams.team_of(event.hostname, event.source_ip)
 
+    def environment_of(self, event: Event) -> Environment:
+        """The environment of the event's host."""
+        return ENVIRONMENTS[self._facts(event.hostname, event.source_ip).environment]
+
+    @property
+    def expected_sources(self) -> tuple[ExpectedSource, ...]:
+        """Who is missed when he is silent."""
+        return self._parts.expected_sources
+
+    def expected_of(self, hostname: str, source_ip: str) -> ExpectedSource | None:
+        """What is expected of a host."""
+        return self._facts(hostname, source_ip).expected
+
     def _candidates(self, event: Event, texts: tuple[str, ...]) -> set[int]:
         parts = self._parts
         candidates = set(parts.always)
@@ -244,19 +266,30 @@ class RuleSet:
             candidates.update(parts.oids.keys_of(event.trap_oid))
         return candidates
 
-    def _learn(self, event: Event) -> HostFacts:
+    def _facts(self, hostname: str, source_ip: str) -> HostFacts:
+        return self._hosts.get((hostname, source_ip)) or self._learn(hostname, source_ip)
+
+    def _learn(self, hostname: str, source_ip: str) -> HostFacts:
         parts = self._parts
-        patterns = frozenset(parts.host_patterns.keys_of(event.hostname, event.source_ip))
+        patterns = frozenset(parts.host_patterns.keys_of(hostname, source_ip))
         firsts = [ranks for host, ranks in parts.first_by_host if host is None or host in patterns]
         facts = HostFacts(
-            environment=int(parts.development_hosts.has(event.hostname, event.source_ip)),
+            environment=int(parts.development_hosts.has(hostname, source_ip)),
             patterns=patterns,
             first=tuple(map(min, *firsts)) if len(firsts) > 1 else firsts[0],
+            expected=self._expected(hostname, source_ip),
         )
         if len(self._hosts) >= MAX_HOSTS_REMEMBERED:
             self._hosts.clear()
-        self._hosts[event.hostname, event.source_ip] = facts
+        self._hosts[hostname, source_ip] = facts
         return facts
+
+    def _expected(self, hostname: str, source_ip: str) -> ExpectedSource | None:
+        if not self._parts.expected_sources:
+            return None
+        index = self._parts.expected
+        key = index.most_specific(index.keys_of(hostname, source_ip))
+        return None if key is None else self._parts.expected_sources[key]
 
 
 def _won_by(compiled: CompiledRule, environment: Environment) -> Decision:

@@ -96,6 +96,23 @@ class TeamEntry(msgspec.Struct, frozen=True, kw_only=True):
     team_assignment: str
 
 
+class ExpectedSource(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of expected_sources: whoever it names is missed when he is silent.
+
+    Attributes:
+        hostname: Exact name, glob or CIDR; the most specific one wins. An exact name is expected
+            at once, the others name hosts that were heard before.
+        expect_every_s: Something is heard of the host at least this often.
+        team_assignment: Whose the alert is; None: the host's by device_teams, or the default one.
+        severity: Of the alert.
+    """
+
+    hostname: str
+    expect_every_s: float
+    team_assignment: str | None = None
+    severity: int = 3
+
+
 class RuleBook(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the engine is compiled from, read in one transaction.
 
@@ -104,9 +121,11 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True):
         rules: Active rules, in (priority, id) order.
         development_hosts: Exact names, globs and CIDRs.
         device_teams: Exact names, globs and CIDRs with their team.
+        expected_sources: Exact names, globs and CIDRs with what is expected of them.
     """
 
     revision: int
     rules: tuple[Rule, ...] = ()
     development_hosts: tuple[str, ...] = ()
     device_teams: tuple[TeamEntry, ...] = ()
+    expected_sources: tuple[ExpectedSource, ...] = ()

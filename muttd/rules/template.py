@@ -18,6 +18,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+# Shapes of longer messages are not remembered: they seldom come twice, and take the room of many.
+MAX_REMEMBERED_CHARACTERS = 1024
 # The longest message that syslog carries; what HTTP brings beyond that says nothing new.
 MAX_TEXT_CHARACTERS = 8192
 
@@ -67,6 +69,9 @@ _VARYING = re.compile(
 
 _TAIL = re.compile(r"\d{4,}|(?<=_)\d+")
 
+_DIGIT = re.compile(r"[0-9]")
+_DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
+
 _PLACEHOLDERS = {
     "str": '"<str>"',
     "str1": "'<str>'",
@@ -83,6 +88,73 @@ def template_of(text: str) -> str:
     Cost: one pass, 5 us for a usual message.
     """
     return _VARYING.sub(_masked, text[:MAX_TEXT_CHARACTERS])
+
+
+class Templates:
+    """Remembers templates: most messages are known but for their digits.
+
+    Two messages that differ in nothing but the values of digits have the same parts masked (all
+    digits are alike to the expression above, save the 0 of 0x), so that what was found out for one
+    holds for the other, and only the digits that stay have to be copied.
+
+    Args:
+        most: Shapes remembered; then it begins anew.
+    """
+
+    def __init__(self, most: int = 20_000) -> None:
+        self._most = most
+        # A template; or, where digits stay, its pieces: text, or a place in the message.
+        self._known: dict[bytes, str | list[str | slice]] = {}
+
+    def of(self, text: str) -> str:
+        """The same as template_of.
+
+        Cost: 1 us for a usual message whose shape is known, else that of template_of and 3 us.
+        """
+        if len(text) > MAX_REMEMBERED_CHARACTERS:
+            return template_of(text)
+        octets = text.encode("utf-8", "surrogatepass")
+        if b"0x" in octets or b"0X" in octets:
+            octets = octets.replace(b"0x", b"\xffx").replace(b"0X", b"\xffX")
+        key = octets.translate(_DIGITS_ALIKE)
+        shape = self._known.get(key)
+        if shape is None:
+            shape = self._learn(key, text)
+        if isinstance(shape, str):
+            return shape
+        return "".join([each if isinstance(each, str) else text[each] for each in shape])
+
+    def _learn(self, key: bytes, text: str) -> str | list[str | slice]:
+        pieces: list[str | slice] = []
+        end = 0
+        for match in _VARYING.finditer(text):
+            _keep(pieces, text, end, match.start())
+            end = match.end()
+            if match.lastgroup == "word":
+                at = match.start()
+                for tail in _TAIL.finditer(match[0]):
+                    _keep(pieces, text, at, match.start() + tail.start())
+                    pieces.append("<num>")
+                    at = match.start() + tail.end()
+                _keep(pieces, text, at, end)
+            elif match.lastgroup == "kept":
+                _keep(pieces, text, match.start(), end)
+            else:
+                pieces.append(_masked(match))
+        _keep(pieces, text, end, len(text))
+        shape: str | list[str | slice] = pieces
+        if all(isinstance(piece, str) for piece in pieces):
+            shape = "".join(str(piece) for piece in pieces)
+        if len(self._known) >= self._most:
+            self._known.clear()
+        self._known[key] = shape
+        return shape
+
+
+def _keep(pieces: list[str | slice], text: str, start: int, end: int) -> None:
+    if start < end:
+        kept = text[start:end]
+        pieces.append(slice(start, end) if _DIGIT.search(kept) else kept)
 
 
 def varying_parts(text: str) -> Iterator[tuple[str, str, int, int]]:

@@ -64,6 +64,8 @@ class DecidedEvent(EventShape):
     handling: Handling | None
     environment: Environment
     team: str | None
+    is_clear: bool
+    held_by: str | None
 
 
 class AlertSummary(TypedDict):
@@ -85,6 +87,9 @@ class AlertSummary(TypedDict):
     handling: Handling | None
     team: str | None
     environment: Environment
+    destination: str | None
+    is_clear: bool
+    held_back: int
 
 
 class DeliveryShape(TypedDict):

@@ -28,11 +28,11 @@ from muttd.event import EventIds, decode_events, encode_events, utc_now
 from muttd.pulse import Pulse
 from muttd.queue.contract import Batch, Entry, Queue, Stream
 from muttd.queue.fanout import DecidedBatch, Fanout
-from muttd.queue.ledger import Counted
 from muttd.store.contract import Store
 from muttd.workers.guard import Guard, Round
 from muttd.workers.hand_back import handing_back
 from muttd.workers.rules_watch import RulesWatch
+from muttd.workers.sightings import Sightings
 from muttd.workers.verdicts import Judged, judged, to_judge
 
 T = TypeVar("T")
@@ -81,6 +81,7 @@ class AlerterMetrics:
             "matched": counter("matched", "Events that a rule matched, audited."),
             "unmatched": counter("unmatched", "Events that no rule matched."),
             "alerts": counter("alerts", "Alerts raised."),
+            "held_back": counter("held_back", "Alerts not sent, because another stands for them."),
             "buried": counter("buried", "Events that made the code fail, now dead letters."),
         }
         self.failures = counter("failures", "Times the store or the queue did not answer.")
@@ -119,6 +120,7 @@ class Alerter:
         self._rules = neighbours.rules
         self._policy = policy
         self._metrics = metrics
+        self._sightings = Sightings(policy.dynamic)
         self._guard = Guard(policy.dynamic, origin=policy.consumer, event_ids=event_ids)
         self._failures = 0
         self._held: list[str] = []
@@ -180,7 +182,8 @@ class Alerter:
         """Decide entries and make the decisions last; returns when the queue forgot them."""
         held = self._held
         held[:] = [entry.entry_id for entry in entries]
-        outcome = self._guard.decide(entries, self._rules.current)
+        rule_set = self._rules.current
+        outcome = self._guard.decide(entries, rule_set)
         told = await self._judge(held, outcome)
         outcome.decided = told.decided
         alerts = await self._record(entries, outcome, told)
@@ -193,7 +196,7 @@ class Alerter:
             await self._until_done(
                 held, lambda: self._queue.bury(Stream.INGEST, [], outcome.letters)
             )
-        counted = Counted(1, 1, judged=told.ids)
+        counted = self._sightings.counted(outcome.decided, told.ids, rule_set)
         await self._until_done(
             held,
             lambda: self._queue.ack(Stream.INGEST, done, then_append=then_append, counted=counted),
@@ -234,6 +237,7 @@ class Alerter:
             "matched": matched,
             "unmatched": len(outcome.decided) - matched,
             "alerts": alert_count,
+            "held_back": sum(each.decision.held_by is not None for each in outcome.decided),
             "buried": len(outcome.letters),
         }
         for name, count in counts.items():

@@ -23,6 +23,7 @@ from muttd.queue.spooled import SpoolState
 from muttd.workers.alerter import Alerter
 from muttd.workers.forwarder import Forwarder
 from muttd.workers.intake import Intake
+from muttd.workers.meta_alerts import MetaAlerts
 from muttd.workers.peers import Peers
 from muttd.workers.probe import Probe
 from muttd.workers.rules_watch import RulesWatch
@@ -84,6 +85,7 @@ class Parts:
     probes: Mapping[str, Probe]
     intake: Intake
     alerter: Alerter
+    meta_alerts: MetaAlerts
     forwarder: Forwarder | None
     rules: RulesWatch
     spool: Callable[[], SpoolState | None]
@@ -153,6 +155,7 @@ async def status(parts: Parts) -> dict[str, Any]:
             "loaded_at": None if rules.loaded_at is None else iso_utc(rules.loaded_at),
         },
         "pipeline": parts.alerter.tally(),
+        "ledger": parts.meta_alerts.summary(),
         "forwarder": _forwarder(parts.forwarder),
         "dependencies": dependencies,
         "warnings": [*warnings, *_depth_warnings(parts, queue)],

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muttd.rules import template
-from muttd.rules.template import MAX_TEXT_CHARACTERS, template_of, varying_parts
+from muttd.rules.template import MAX_TEXT_CHARACTERS, Templates, template_of, varying_parts
 
 
 @pytest.mark.parametrize(
@@ -144,3 +144,46 @@ def test_a_hostile_text_costs_no_more_than_its_length(
     length = 200_000
     monkeypatch.setattr(template, "MAX_TEXT_CHARACTERS", length)
     assert template_of(piece * (length // len(piece)) + "!")
+
+
+# --- templates that are remembered
+
+
+def other_digits(text: str, source: random.Random) -> str:
+    """The same but for the values of its digits; not of the 0 of 0x."""
+    return "".join(
+        source.choice("0123456789")
+        if each in "0123456789" and text[n + 1 : n + 2] not in ("x", "X")
+        else each
+        for n, each in enumerate(text)
+    )
+
+
+PIECES = st.sampled_from(
+    [
+        *("10.1.2.3", "port 5511", "0x1f", "3X4", "eth0", "ssh2", "ORA-00600", "%LINK-3-UPDOWN:"),
+        *("2025-01-02 03:04:05", "Jan  2 03:04:05", "::1", "aa:bb:cc:dd:ee:f0", "job_12 job12345"),
+        *("550e8400-e29b-41d4-a716-446655440000", "invalid user bob3 from", '"a 1"', "/var/a.1"),
+        *("Gi0/1", "deadbeef01", " ", ", ", "é9", "[4711]:", "1.2", "x=-3", "\x00x", "\udc80"),
+    ]
+)
+
+
+@given(st.lists(st.one_of(PIECES, st.text(max_size=8)), max_size=12).map(" ".join), st.randoms())
+def test_a_remembered_template_is_the_one_that_masking_gives(
+    text: str, source: random.Random
+) -> None:
+    templates = Templates()
+    for each in (text, other_digits(text, source), other_digits(text, source)):
+        assert templates.of(each) == template_of(each)
+
+
+def test_templates_are_forgotten_when_there_are_too_many() -> None:
+    templates = Templates(most=10)
+    for n in range(100):
+        text = "x" * n + " 1 ssh2"
+        assert templates.of(text) == templates.of(text) == "x" * n + " <num> ssh2"
+
+
+def test_a_long_message_is_masked_and_not_remembered() -> None:
+    assert Templates().of("a1234 " * 1000) == template_of("a1234 " * 1000)

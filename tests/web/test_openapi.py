@@ -19,6 +19,7 @@ PAGES = {
         "/rules/{rule_id:int}",
         "/audit",
         "/audit/changes",
+        "/config",
         "/dead-letters",
         "/system",
         "/static/{name}",

@@ -118,7 +118,13 @@ async def test_a_matched_event_is_audited_and_its_alert_is_in_the_alert_stream(
     assert sorted(await scene.stored()) == ["LINK-3-UPDOWN now", "nothing"]
     [alert_id] = await alerts_in(scene)
     assert alert_id == f"{event.event_id}.1"
-    assert scene.alerter.tally() == {"matched": 1, "unmatched": 1, "alerts": 1, "buried": 0}
+    assert scene.alerter.tally() == {
+        "matched": 1,
+        "unmatched": 1,
+        "alerts": 1,
+        "held_back": 0,
+        "buried": 0,
+    }
 
 
 async def test_while_the_store_is_away_events_wait_and_nothing_is_buried(start: Start) -> None:
@@ -175,6 +181,8 @@ async def test_viewers_see_decisions_once_the_store_has_them(start: Start) -> No
 
 class BrokenRules:
     """Rules with a fault of the code: some event makes them raise."""
+
+    expected_sources = ()
 
     def decide(self, event: Event) -> Decision:
         if "poison" in event.message:

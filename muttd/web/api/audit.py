@@ -8,14 +8,14 @@ from starlette.routing import BaseRoute
 
 from muttd.store.contract import EventQuery
 from muttd.web.declared import list_of
-from muttd.web.params import WINDOW, id_param, moment_param, text_param, window_of
+from muttd.web.params import WINDOW, integer_param, moment_param, text_param, window_of
 from muttd.web.resource import call, given_of, resource
 from muttd.web.responses import decided_as_json, list_response
 from muttd.web.services import Services
 from muttd.web.shapes import DecidedEvent
 
 HOSTNAME = text_param("hostname", 'Whatever the case; with "*" or "?" a glob.')
-RULE_ID = id_param("rule_id", "The rule that matched.")
+RULE_ID = integer_param("rule_id", "The rule that matched; 0: muttd itself.", at_least=0)
 START_DATE = moment_param("start_date", "Received then or later.")
 END_DATE = moment_param("end_date", "Received before; a mere date is meant whole.", whole_day=True)
 

@@ -17,7 +17,6 @@ from muttd.web.params import (
     boolean_param,
     choice_param,
     event_id_param,
-    id_param,
     integer_param,
     moment_param,
     oid_param,
@@ -35,7 +34,7 @@ SEVERITY = integer_param("severity", "Exactly this severity.", at_most=7)
 MAX_SEVERITY = integer_param("max_severity", "This severity or a more severe one.", at_most=7)
 TRANSPORT = choice_param("transport", "How it came.", Transport)
 TRAP_OID = oid_param("trap_oid", "This OID or one below it, arc by arc.")
-RULE_ID = id_param("rule_id", "The rule that matched.")
+RULE_ID = integer_param("rule_id", "The rule that matched; 0: muttd itself.", at_least=0)
 TEAM = text_param("team", "The team that the event went to.")
 MATCHED = boolean_param("matched", "Whether a rule matched.")
 FROM = moment_param("from", "Received then or later.")

@@ -2,7 +2,7 @@
 
 import { api, query } from "./api.js";
 import { byId, el } from "./dom.js";
-import { alertBadge, EventDetail } from "./event_detail.js";
+import { alertBadge, EventDetail, ruleLink } from "./event_detail.js";
 import { count, handlingName, oneLine, SEVERITIES, visible } from "./format.js";
 import { emptyState, List, makeTable } from "./list.js";
 import { DetailOpener } from "./list_detail.js";
@@ -21,7 +21,7 @@ function state(alert) {
 }
 
 function rule(alert) {
-  const link = el("a", { href: `/rules/${alert.rule_id}`, text: visible(alert.rule_name ?? `rule ${alert.rule_id}`) });
+  const link = ruleLink(alert);
   return el("div", {}, link, el("div", { class: "sub", text: `${handlingName(alert.handling)}, ${alert.environment}` }));
 }
 

@@ -139,13 +139,19 @@ function table(label, columns, rows) {
   return el("div", { class: "table-wrap", tabindex: "0", role: "region", "aria-label": label }, el("table", { class: "table" }, head, body));
 }
 
+/** The rule that decided; muttd's own alerts have none to go to. */
+export function ruleLink(decided) {
+  const text = visible(decided.rule_name ?? `rule ${decided.rule_id}`);
+  return decided.rule_id === 0 ? el("span", { text }) : el("a", { href: `/rules/${decided.rule_id}`, text });
+}
+
 function decisionPart(event) {
   const { kind, text } = decisionOf(event);
   if (kind === "pending") return part("Decision", el("p", { class: "decision", data: { kind }, text: "The rules have not decided yet." }));
   if (kind === "none") {
     return part("Decision", el("p", { class: "decision", data: { kind }, text: "No rule matched." }), facts([["environment", event.environment]]));
   }
-  const rule = el("a", { href: `/rules/${event.rule_id}`, text: visible(event.rule_name ?? `rule ${event.rule_id}`) });
+  const rule = ruleLink(event);
   return part(
     "Decision",
     el("p", { class: "decision", data: { kind }, text }),

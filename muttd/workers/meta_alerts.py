@@ -1,0 +1,285 @@
+"""Meta-alerts: what the ledger says is due becomes audit rows and alerts, like any other.
+
+    ledger --due--> event of ours, decision, alert --> record --> settle (outbox, alert stream)
+
+    unhandled   a group of events that no rule matches reached the threshold
+    silent      nothing was heard of an expected source; back: it was
+    alert       a problem that came back while it was held back, and still lasts
+
+Ids are made of what is due, so that a crash between the arrows, or two daemons at once, repeat
+work and never an effect. A threshold that was lowered is looked at in every group at once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import msgspec
+import trio
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from muttd.decision import (
+    Alert,
+    AlertState,
+    Decided,
+    Decision,
+    Handling,
+    alert_id_for,
+    encode_alerts,
+)
+from muttd.errors import StoreError, StoreUnavailable
+from muttd.event import Event, event_id_at, utc_now
+from muttd.queue.contract import Batch
+from muttd.queue.fanout import DecidedBatch
+from muttd.queue.ledger import KINDS, Due, LedgerStats, from_microseconds, to_microseconds
+from muttd.rules.engine import RuleSet
+from muttd.rules.signature import signature_from
+from muttd.workers.alerter import AlerterPolicy, Neighbours
+from muttd.workers.sightings import About, window_us_of
+from muttd.workers.verdicts import alert_from_text
+
+# No rule has it: what muttd itself has to say.
+OWN_RULE_ID = 0
+UNHANDLED_RULE = "unhandled events"
+_LOOK_EVERY_S = 1.0
+_CLASS = "muttd"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raised:
+    """What one due item becomes; an item that holds an alert has no event of its own."""
+
+    due_id: str
+    alert: Alert
+    decided: Decided | None
+
+
+class MetaMetrics(Collector):
+    """raised: every item that left the outbox here. The others: of all daemons together."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.stats = LedgerStats()
+        self.raised = Counter(
+            "muttd_meta_alerts_raised_total",
+            "Alerts that muttd raised of its own accord.",
+            ["kind"],
+            registry=registry,
+        )
+        for kind in ("unhandled", "silent", "back", "alert"):
+            self.raised.labels(kind)
+        registry.register(self)
+
+    def collect(self) -> Iterable[Metric]:
+        """How full the ledger is, as it was when it was asked last."""
+        held = GaugeMetricFamily(
+            "muttd_ledger_keys", "Keys that all daemons together hold.", labels=["kind"]
+        )
+        evicted = CounterMetricFamily(
+            "muttd_ledger_evicted",
+            "Keys that had to go because their kind was full, of all daemons together.",
+            labels=["kind"],
+        )
+        for kind in KINDS:
+            held.add_metric([kind], self.stats.held[kind])
+            evicted.add_metric([kind], self.stats.evicted[kind])
+        return held, evicted
+
+
+class MetaAlerts:
+    """Raises what is due.
+
+    Args:
+        neighbours: Whom it talks to.
+        policy: The alerter's.
+        metrics: What it counts.
+    """
+
+    def __init__(self, neighbours: Neighbours, policy: AlerterPolicy, metrics: MetaMetrics) -> None:
+        self._neighbours = neighbours
+        self._ledger = neighbours.queue.ledger
+        self._dynamic = policy.dynamic
+        self._alert_state = policy.alert_state
+        self._watcher = policy.consumer
+        self._metrics = metrics
+        self._poked = trio.Event()
+        # Threshold and window by which every group was looked at.
+        self._looked_by: tuple[int, int] | None = None
+        self._failures = 0
+        self._dynamic.listen(self.poke)
+
+    def poke(self) -> None:
+        """Look now: something changed."""
+        self._poked.set()
+
+    def summary(self) -> dict[str, int]:
+        """What all daemons together hold, for the status document."""
+        stats = self._metrics.stats
+        return {
+            "groups": stats.held["groups"],
+            "groups_evicted": stats.evicted["groups"],
+            "signatures": stats.held["repeats"],
+            "open_problems": stats.held["open"],
+            "expected_hosts": stats.held["seen"],
+            "silent_hosts": stats.held["silent"],
+            "due": stats.held["due"],
+        }
+
+    async def run(self) -> None:
+        """Raise until cancelled."""
+        await self._neighbours.rules.wait_loaded()
+        while True:
+            try:
+                is_more = await self.look()
+            except StoreUnavailable as exc:
+                is_more = False
+                self._failures += 1
+                if self._failures == 1:
+                    _log.error("meta-alerts: wait, nothing is lost: %s", exc)
+            else:
+                if self._failures:
+                    _log.warning("meta-alerts: go on after %d failures", self._failures)
+                self._failures = 0
+            if not is_more:
+                with trio.move_on_after(_LOOK_EVERY_S):
+                    await self._poked.wait()
+            self._poked = trio.Event()
+
+    async def look(self) -> bool:
+        """Raise what is due now; whether there is more."""
+        current = self._dynamic.current
+        threshold, window_us = limits = current.unhandled_threshold, window_us_of(current)
+        if (
+            self._looked_by is None
+            or threshold < self._looked_by[0]
+            or (window_us != self._looked_by[1])
+        ):
+            now_us = to_microseconds(utc_now())
+            became = await self._ledger.recount(
+                now_us=now_us, threshold=threshold, window_us=window_us
+            )
+            if became:
+                _log.info("meta-alerts: %d groups are over the threshold of %d", became, threshold)
+        self._looked_by = limits
+        due, self._metrics.stats = await self._ledger.due(
+            now_us=to_microseconds(utc_now()), window_us=window_us
+        )
+        if due:
+            await self._raise_all(due)
+        return bool(due)
+
+    async def _raise_all(self, due: Sequence[Due]) -> None:
+        try:
+            await self._raise(due)
+        except StoreError:
+            raise
+        except Exception as exc:
+            # One item's fault, whatever it is; the others must not suffer for it.
+            _log.error("meta-alerts: %d cannot be raised at once", len(due), exc_info=exc)
+        else:
+            return
+        for each in due:
+            try:
+                await self._raise([each])
+            except StoreError:
+                raise
+            except Exception as exc:
+                # The last line: at every start again, it would keep the daemon from running.
+                _log.error("meta-alerts: %s is given up", each.due_id, exc_info=exc)
+                await self._ledger.settle([(each.due_id, None)])
+
+    async def _raise(self, due: Sequence[Due]) -> None:
+        rule_set = self._neighbours.rules.current
+        team = self._dynamic.current.unhandled_default_team
+        raised = [raised_of(each, rule_set, default_team=team) for each in due]
+        decided = [each.decided for each in raised if each.decided is not None]
+        alerts = [each.alert for each in raised]
+        await self._neighbours.store.record(decided, alerts, self._alert_state)
+        is_sent = self._alert_state is AlertState.QUEUED
+        await self._ledger.settle(
+            [
+                (each.due_id, Batch(encode_alerts([each.alert]), 1) if is_sent else None)
+                for each in raised
+            ]
+        )
+        for each in due:
+            self._metrics.raised.labels(each.kind).inc()
+        if decided and self._neighbours.fanout.subscriber_count:
+            self._neighbours.fanout.publish(DecidedBatch(decided))
+
+
+def raised_of(due: Due, rule_set: RuleSet, *, default_team: str) -> Raised:
+    """What a due item becomes: always the same."""
+    if due.kind == "alert":
+        alert = msgspec.structs.replace(alert_from_text(due.about), held_back=due.count)
+        return Raised(due_id=due.due_id, alert=alert, decided=None)
+    return _unhandled(due, rule_set, default_team)
+
+
+def _unhandled(due: Due, rule_set: RuleSet, default_team: str) -> Raised:
+    about = msgspec.json.decode(due.about, type=About)
+    window = str(timedelta(microseconds=due.window_us))
+    event = own_event(
+        due,
+        about,
+        f"{due.count} events of {about.hostname} that no rule matches, within {window}:"
+        f" {about.template} (one of them: {about.sample})",
+    )
+    event = msgspec.structs.replace(
+        event,
+        msgid="UNHANDLED",
+        severity=about.severity,
+        attributes={
+            "count": due.count,
+            "window_s": due.window_us // 1_000_000,
+            "template": about.template,
+            "sample": about.sample,
+            "sample_event_id": about.sample_id,
+        },
+    )
+    decision = Decision(
+        environment=rule_set.environment_of(event),
+        rule_id=OWN_RULE_ID,
+        rule_name=UNHANDLED_RULE,
+        rule_revision=0,
+        # A ticket to write a rule for it; nobody asked to be paged for this.
+        handling=Handling.TICKET_ONLY,
+        team=rule_set.team_for(event) or default_team,
+    )
+    signature = signature_from(about.hostname.casefold(), _CLASS, about.template, ["unhandled"])
+    return own_alert(due, Decided(event, decision), signature)
+
+
+def own_event(due: Due, about: About, message: str) -> Event:
+    """An event of our own making about a host."""
+    received_at = from_microseconds(due.at_us)
+    return Event(
+        event_id=event_id_at(received_at, due.due_id),
+        received_at=received_at,
+        source_ip=about.source_ip,
+        hostname=about.hostname,
+        transport=about.transport,
+        severity=about.severity,
+        message=message,
+        raw=message.encode(),
+        app_name=_CLASS,
+    )
+
+
+def own_alert(due: Due, decided: Decided, signature: str) -> Raised:
+    """The alert of an event of our own making."""
+    alert = Alert(
+        alert_id=alert_id_for(decided.event.event_id, OWN_RULE_ID),
+        signature=signature,
+        event=decided.event,
+        decision=decided.decision,
+        created_at=decided.event.received_at,
+    )
+    return Raised(due_id=due.due_id, alert=alert, decided=decided)
