@@ -156,3 +156,21 @@ class HttpSettings:
         unit="seconds",
         at_least=0.1,
     )
+    ingest_key_limit: int = setting(
+        0,
+        "Most events that one API key may post in the window, before it is answered 429; 0: any "
+        "number.",
+        unit="events",
+        at_least=0,
+        at_most=1_000_000_000,
+    )
+    ingest_source_limit: int = setting(
+        0,
+        "The same for one address, or the /64 of an IPv6 address, whatever its keys.",
+        unit="events",
+        at_least=0,
+        at_most=1_000_000_000,
+    )
+    ingest_window_s: float = setting(
+        60.0, "Length of that window; it slides.", unit="seconds", at_least=1, at_most=86_400
+    )

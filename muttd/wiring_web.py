@@ -18,6 +18,7 @@ from muttd.state_dir import KeyFile
 from muttd.web.app import create_app
 from muttd.web.auth import ApiKey, KeyRing, Role, Sessions
 from muttd.web.envelope import SERVER_HEADERS
+from muttd.web.ingest_limits import IngestLimits, SlidingLimit
 from muttd.web.live import LIVE_PATH, LiveHub
 from muttd.web.services import Services
 from muttd.wiring import Parts, stream_listeners
@@ -55,10 +56,16 @@ def _services(
     settings: Settings, parts: Parts, scene: StatusParts, keys: KeyRing, *, is_tls: bool
 ) -> Services:
     account = parts.accounts["http"]
+    http = settings.http_server
 
     def count_received(items: int, rejected: int) -> None:
         account.received += items
         account.refused["invalid"] += rejected
+
+    def count_limited() -> None:
+        # How many events its body holds nobody has looked at.
+        account.received += 1
+        account.refused["rate"] += 1
 
     def rules_changed() -> None:
         parts.rules.poke()
@@ -88,6 +95,11 @@ def _services(
         ingest_wait_s=settings.intake.wait_s,
         max_body_octets=settings.http_server.max_body_octets,
         secure_cookies=is_tls,
+        ingest_limits=IngestLimits(
+            SlidingLimit(http.ingest_key_limit, http.ingest_window_s),
+            SlidingLimit(http.ingest_source_limit, http.ingest_window_s),
+            count_refused=count_limited,
+        ),
     )
 
 

@@ -100,7 +100,7 @@ class _Guesses:
 
     def refuse_guesser(self, peer: str) -> None:
         """Raise TooManyGuesses when the peer has none left."""
-        wrong = self._peers.get(_network(peer))
+        wrong = self._peers.get(peer_network(peer))
         if wrong is None:
             return
         now = self._clock()
@@ -111,7 +111,7 @@ class _Guesses:
 
     def add(self, peer: str, digest: bytes) -> None:
         """Remember a wrong key."""
-        network = _network(peer)
+        network = peer_network(peer)
         wrong = self._peers.setdefault(network, OrderedDict())
         self._peers.move_to_end(network)
         wrong[digest] = self._clock()
@@ -333,7 +333,8 @@ def _digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("utf-8", "replace")).digest()
 
 
-def _network(peer: str) -> str:
+def peer_network(peer: str) -> str:
+    """Whom an address belongs to, as far as limits go: itself, or the network of an IPv6 host."""
     # One IPv6 host has a whole /64 to guess from (RFC 4291, 2.5.4).
     try:
         address = ipaddress.ip_address(peer)

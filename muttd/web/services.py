@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -16,6 +16,7 @@ from muttd.rules.engine import RuleSet
 from muttd.sink import Sink
 from muttd.store.contract import Store
 from muttd.web.auth import KeyRing
+from muttd.web.ingest_limits import IngestLimits, no_limits
 
 
 def _count_nothing(received: int, invalid: int) -> None:
@@ -42,6 +43,7 @@ class Services:
         ingest_wait_s: How long ingest waits for the queue before it answers 503.
         max_body_octets: Longest request body, after decompression too.
         secure_cookies: Whether the page is served over TLS.
+        ingest_limits: How many events one key and one address may post.
         count_received: Told of every ingest request: how many items it brought, and how many of
             them are no events. The accounts of the HTTP listener begin here.
     """
@@ -64,4 +66,5 @@ class Services:
     ingest_wait_s: float
     max_body_octets: int
     secure_cookies: bool
+    ingest_limits: IngestLimits = field(default_factory=no_limits)
     count_received: Callable[[int, int], None] = _count_nothing

@@ -8,6 +8,7 @@ answered 503, and the client still has it.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -115,6 +116,10 @@ async def ingest(request: Request) -> Response:
     services: Services = request.app.state.services
     if not services.is_accepting():
         return await _not_now(request, "This daemon is stopping; send the events again.", None)
+    key, source_ip = request.state.principal.name, _source_of(request)
+    wait_s = services.ingest_limits.retry_after_s(key, source_ip)
+    if wait_s:
+        return _too_fast(request, wait_s)
     is_lines = _is_lines(request.headers.get("content-type", ""))
     encoding = request.headers.get("content-encoding", "").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip"):
@@ -139,9 +144,12 @@ async def ingest(request: Request) -> Response:
         raise HTTPException(
             413, f"The queue holds at most {services.queue_limit} events; send fewer at a time."
         )
+    # Before the queue has them, so that its other requests meanwhile are counted with them.
+    services.ingest_limits.add(key, source_ip, len(parsed.events))
     try:
         await services.sink.put_and_wait("http", parsed.events, wait_s=services.ingest_wait_s)
     except StoreUnavailable as exc:
+        services.ingest_limits.add(key, source_ip, -len(parsed.events))
         full = "The queue is full; send the events again later."
         away = "The queue does not answer; send the events again later."
         return await _not_now(request, full if isinstance(exc, QueueFull) else away, exc)
@@ -151,6 +159,17 @@ async def ingest(request: Request) -> Response:
 def ingest_routes() -> list[BaseRoute]:
     """The routes of this module."""
     return [resource(path, post=ingest) for path in ("/api/v2/ingest", "/ingest")]
+
+
+def _source_of(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _too_fast(request: Request, wait_s: float) -> Response:
+    # RFC 9110, 10.2.3: whole seconds.
+    headers = {"Retry-After": str(math.ceil(wait_s))}
+    message = "This key or address has posted as much as it may for now; send the events again."
+    return error_response(request, 429, message, code="rate_limited", headers=headers)
 
 
 def _is_lines(content_type: str) -> bool:
@@ -223,7 +242,7 @@ class _Gunzip:
 async def _parse(request: Request, body: bytes, *, is_lines: bool) -> Parsed:
     services: Services = request.app.state.services
     origin = Origin(
-        source_ip=request.client.host if request.client else "",
+        source_ip=_source_of(request),
         received_at=utc_now(),
         correlation_id=request.state.correlation_id,
         next_id=services.event_ids.next,
