@@ -307,6 +307,9 @@ def _tls_contradictions(settings: Settings) -> list[str]:
     syslog, http = settings.syslog, settings.http_server
     for name, cert, key in (
         ("MUTTD_TLS", settings.tls.cert, settings.tls.key),
+        ("MUTTD_REDIS_TLS", settings.redis.tls_cert, settings.redis.tls_key),
+        ("MUTTD_DATABASE_TLS", settings.database.tls_cert, settings.database.tls_key),
+        ("VAULT_CLIENT", settings.vault.client_cert, settings.vault.client_key),
         ("MUTTD_SYSLOG_TLS", syslog.tls_cert, syslog.tls_key),
         ("MUTTD_HTTP_TLS", http.tls_cert, http.tls_key),
     ):

@@ -35,6 +35,15 @@ class RedisSettings:
         "Password at the sentinels; NAME_NEXT is tried as well.",
         name="MUTTD_REDIS_SENTINEL_PASSWORD",
     )
+    tls_ca: Path | None = setting(
+        None, "File with the CA certificates for Redis and its sentinels; without it MUTTD_TLS_CA."
+    )
+    tls_cert: Path | None = setting(
+        None, "File with the certificate shown to them; without it MUTTD_TLS_CERT."
+    )
+    tls_key: Path | None = setting(
+        None, "File with the private key of that certificate; without it MUTTD_TLS_KEY."
+    )
     prefix: KeyPrefix = setting(
         KeyPrefix("mutt"),
         "First part of every key and channel; daemons with the same one work together.",
@@ -76,6 +85,16 @@ class DatabaseSettings:
         (),
         "Password of the URL's user; NAME_NEXT is tried as well.",
         name="MUTTD_DATABASE_PASSWORD",
+    )
+    tls_ca: Path | None = setting(
+        None, "File with the CA certificates for PostgreSQL; without it MUTTD_TLS_CA."
+    )
+    tls_cert: Path | None = setting(
+        None, "File with the certificate shown to it; without it MUTTD_TLS_CERT."
+    )
+    tls_key: Path | None = setting(
+        None,
+        "File with the private key of that certificate, mode 600; without it MUTTD_TLS_KEY.",
     )
     pool_size: int = setting(
         8, "Most connections of one daemon.", unit="connections", at_least=2, at_most=100

@@ -35,6 +35,8 @@ class VaultSettings:
         "File with the CA certificates that Vault's is verified by; without it MUTTD_TLS_CA, then "
         "those of the machine.",
     )
+    client_cert: Path | None = setting(None, "File with the certificate shown to Vault.")
+    client_key: Path | None = setting(None, "File with the private key of that certificate.")
     namespace: str = setting("", "Namespace, of Vault Enterprise.")
     auth_mount: str = setting("approle", "Where the AppRole method is mounted.")
     secrets_mount: str = setting("secret", "Where the KV engine, version 2, is mounted.")

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import trio
@@ -36,6 +37,7 @@ from muttd.queue.redis_peers import RedisPeers
 from muttd.queue.spooled import SpoolCollector, SpooledQueue, SpoolState, open_spooled
 from muttd.queue.sqlite import open_queue
 from muttd.settings import Settings
+from muttd.settings_backends import TlsSettings
 from muttd.settings_values import Secrets, ServerUrl
 from muttd.store.contract import Store
 from muttd.store.postgres import PostgresStore, open_postgres_store
@@ -206,7 +208,7 @@ def redis_options(settings: Settings) -> RedisOptions | None:
             sentinel_login=RedisLogin(
                 redis.sentinel_username or None, _revealed(redis.sentinel_passwords)
             ),
-            tls=RedisTls(tls.ca, tls.cert, tls.key),
+            tls=RedisTls(redis.tls_ca or tls.ca, *_pair(redis.tls_cert, redis.tls_key, tls)),
         ),
     )
     return dataclasses.replace(
@@ -227,6 +229,7 @@ def database_options(settings: Settings) -> PostgresOptions | None:
     database, tls = settings.database, settings.tls
     if database.url is None:
         return None
+    cert, key = _pair(database.tls_cert, database.tls_key, tls)
     return _understood(
         "MUTTD_DATABASE_URL",
         database.url,
@@ -235,12 +238,17 @@ def database_options(settings: Settings) -> PostgresOptions | None:
             passwords=_revealed(database.passwords),
             pool_size=database.pool_size,
             timeout_s=database.timeout_s,
-            ca=tls.ca,
-            cert=tls.cert,
-            key=tls.key,
+            ca=database.tls_ca or tls.ca,
+            cert=cert,
+            key=key,
             auto_migrate=database.auto_migrate,
         ),
     )
+
+
+def _pair(cert: Path | None, key: Path | None, tls: TlsSettings) -> tuple[Path | None, Path | None]:
+    """A link's own certificate with its own key, or those of all links; never one of each."""
+    return (tls.cert, tls.key) if cert is None else (cert, key)
 
 
 def _understood(name: str, url: ServerUrl, parse: Callable[[str], T]) -> T:

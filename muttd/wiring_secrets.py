@@ -30,6 +30,8 @@ def vault_options(settings: Settings, environ: Mapping[str, str]) -> VaultOption
         secret_id=secret_id,
         is_wrapped=vault.secret_id_wrapped,
         ca=vault.cacert or settings.tls.ca,
+        client_cert=vault.client_cert,
+        client_key=vault.client_key,
         namespace=vault.namespace,
         auth_mount=vault.auth_mount,
         secrets_mount=vault.secrets_mount,

@@ -106,11 +106,12 @@ class VaultClient:
                 text = text.replace(secret, "***") if secret else text
             return text[:_SAID_CHARS] or type(exc).__name__
 
-        with _session(self._options.ca) as session:
+        with _session(self._options) as session:
             client = hvac.Client(
                 url=self._options.addr,
                 token=token,
                 verify=session.verify,
+                cert=session.cert,
                 timeout=self._options.timeout_s,
                 session=session,
                 namespace=self._options.namespace or None,
@@ -145,10 +146,12 @@ class _Session(requests.Session):
         return target
 
 
-def _session(ca: Path | None) -> requests.Session:
+def _session(options: VaultOptions) -> requests.Session:
     session = _Session()
     session.trust_env = False
-    session.verify = str(ca) if ca is not None else _machine_ca()
+    session.verify = str(options.ca) if options.ca is not None else _machine_ca()
+    if options.client_cert is not None and options.client_key is not None:
+        session.cert = (str(options.client_cert), str(options.client_key))
     return session
 
 

@@ -54,6 +54,7 @@ class VaultOptions:
         secret_id: Where the secret id is; read at every login.
         is_wrapped: Whether a wrapping token is there instead.
         ca: CA certificates; None: those of the machine.
+        client_cert, client_key: What we show, when it asks for a certificate.
         namespace, auth_mount, secrets_mount, secrets_path: As the settings have them.
         reread_s: How often the secrets are read again.
         timeout_s: A request that takes longer has failed.
@@ -64,6 +65,8 @@ class VaultOptions:
     secret_id: SecretIdFile
     is_wrapped: bool = False
     ca: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
     namespace: str = ""
     auth_mount: str = "approle"
     secrets_mount: str = "secret"

@@ -60,6 +60,7 @@ class VaultServer:
         ttl_s, max_ttl_s: Of the tokens that a login gives.
         namespace: Requests without this one know no mount.
         may_read: Whether the role's policy lets it read.
+        wants_client_cert: Whether a client has to show a certificate.
         is_sealed, is_limited: 503 and 429 to everything.
         location: Where every answer redirects to, if anywhere.
         answers: While it is clear nobody gets an answer.
@@ -76,6 +77,7 @@ class VaultServer:
     secrets_mount: str = "secret"
     secrets_path: str = "mutt"
     may_read: bool = True
+    wants_client_cert: bool = False
     is_sealed: bool = False
     is_limited: bool = False
     location: str = ""
@@ -142,6 +144,9 @@ class VaultServer:
         self.answers.set()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificates.server.cert, self.certificates.server.key)
+        if self.wants_client_cert:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(self.certificates.ca)
         http = _TlsServer(("127.0.0.1", self.port), _handler_of(self), context)
         self.port = http.server_address[1]
         self._http = http
