@@ -15,12 +15,14 @@ from muttd.listeners.tls import ServerTls
 from muttd.queue.bulletin import Topic
 from muttd.settings import Settings
 from muttd.state_dir import KeyFile
+from muttd.web.access import Access
 from muttd.web.app import create_app
-from muttd.web.auth import ApiKey, KeyRing, Role, Sessions
+from muttd.web.auth import ApiKey, KeyRing, Role
 from muttd.web.envelope import SERVER_HEADERS
 from muttd.web.ingest_limits import IngestLimits, SlidingLimit
 from muttd.web.live import LIVE_PATH, LiveHub
 from muttd.web.services import Services
+from muttd.web.sessions import Sessions
 from muttd.wiring import Parts, stream_listeners
 from muttd.workers.status import Parts as StatusParts
 from muttd.workers.status import readiness, status
@@ -53,7 +55,7 @@ def api_keys(settings: Settings, key_files: Sequence[KeyFile]) -> list[ApiKey]:
 
 
 def _services(
-    settings: Settings, parts: Parts, scene: StatusParts, keys: KeyRing, *, is_tls: bool
+    settings: Settings, parts: Parts, scene: StatusParts, keys: KeyRing, access: Access
 ) -> Services:
     account = parts.accounts["http"]
     http = settings.http_server
@@ -75,6 +77,10 @@ def _services(
         parts.dynamic_watch.poke()
         parts.backends.bulletin.announce(Topic.DYNAMIC)
 
+    async def access_changed() -> None:
+        parts.backends.bulletin.announce(Topic.ACCESS)
+        await access.refresh()
+
     return Services(
         store=parts.backends.store,
         queue=parts.backends.queue,
@@ -89,12 +95,13 @@ def _services(
         rules_changed=rules_changed,
         dynamic=parts.dynamic,
         dynamic_changed=dynamic_changed,
+        access_changed=access_changed,
         is_accepting=lambda: not scene.is_draining(),
         count_received=count_received,
         queue_limit=settings.queue.max_events,
         ingest_wait_s=settings.intake.wait_s,
         max_body_octets=settings.http_server.max_body_octets,
-        secure_cookies=is_tls,
+        secure_cookies=settings.is_https,
         ingest_limits=IngestLimits(
             SlidingLimit(http.ingest_key_limit, http.ingest_window_s),
             SlidingLimit(http.ingest_source_limit, http.ingest_window_s),
@@ -112,8 +119,11 @@ def start_web(
     listener: WebListener,
 ) -> None:
     """Start the page, the API and the live feed."""
-    services = _services(settings, parts, scene, keys, is_tls=listener.tls is not None)
-    sessions = Sessions()
+    sessions = Sessions(parts.backends.store, keys)
+    access = Access(parts.backends.store, keys, sessions)
+    parts.backends.bulletin.listen(Topic.ACCESS, access.poke)
+    nursery.start_soon(access.run)
+    services = _services(settings, parts, scene, keys, access)
     hub = LiveHub(services, sessions)
     nursery.start_soon(hub.serve_hub)
     server = settings.http_server

@@ -18,6 +18,7 @@ class Topic(enum.StrEnum):
 
     RULES = "rules"  # rules, development hosts or teams have changed
     DYNAMIC = "dynamic"  # a value of the dynamic configuration has changed
+    ACCESS = "access"  # a key was made or revoked, or a session ended
     VIEWERS = "viewers"  # somebody has begun to watch live events
 
 

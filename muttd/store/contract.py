@@ -22,6 +22,8 @@ import msgspec
 
 from muttd.decision import Alert, AlertState, Decided, Delivery
 from muttd.rules.model import Rule, RuleBook, RuleDraft, TeamEntry
+from muttd.store.access import AccessStore
+from muttd.store.access import Change as Change
 
 MAX_PAGE_ITEMS = 200
 
@@ -32,21 +34,6 @@ ScanPlace = tuple[Any, ...]
 SettingValue = int | float | str
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Who changes something, for config_audit_log.
-
-    Attributes:
-        actor: The name of the API key.
-        reason: Why, in the actor's words.
-        correlation_id: Of the request.
-    """
-
-    actor: str
-    reason: str | None = None
-    correlation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +196,7 @@ class Retention:
     archive_dir: Path | None = None
 
 
-class Store(Protocol):
+class Store(AccessStore, Protocol):
     """Rules, audit trail, alerts, configuration history."""
 
     async def record(

@@ -26,6 +26,7 @@ from muttd.decision import Alert, AlertState, Decided
 from muttd.errors import StoreUnavailable
 from muttd.event import utc_now
 from muttd.migrations import Migration
+from muttd.store.postgres_access import PostgresAccess
 from muttd.store.postgres_alerts import PostgresAlerts, insert_alerts
 from muttd.store.postgres_changes import PostgresChanges
 from muttd.store.postgres_connection import Connection
@@ -58,6 +59,7 @@ class PostgresStore(
     PostgresHosts,
     PostgresDynamic,
     PostgresMibs,
+    PostgresAccess,
     PostgresChanges,
     PostgresRetention,
 ):

@@ -20,6 +20,7 @@ from pathlib import Path
 from muttd.decision import Alert, AlertState, Decided
 from muttd.migrations import find_sql_dir
 from muttd.sqlite_file import open_sqlite
+from muttd.store.sqlite_access import SqliteAccess
 from muttd.store.sqlite_alerts import SqliteAlerts, insert_alerts
 from muttd.store.sqlite_changes import SqliteChanges
 from muttd.store.sqlite_dynamic import SqliteDynamic
@@ -41,6 +42,7 @@ class SqliteStore(
     SqliteHosts,
     SqliteDynamic,
     SqliteMibs,
+    SqliteAccess,
     SqliteChanges,
     SqliteRetention,
 ):

@@ -30,12 +30,14 @@ from muttd.web.api.dry_run import dry_run_routes
 from muttd.web.api.events import event_routes
 from muttd.web.api.hosts import host_routes
 from muttd.web.api.ingest import ingest_routes
+from muttd.web.api.keys import key_routes
 from muttd.web.api.openapi import openapi_routes
 from muttd.web.api.rules import rule_routes
 from muttd.web.api.status import status_routes
 from muttd.web.api.teams import team_routes
-from muttd.web.auth import CSRF_HEADER, KeysNotRead, Sessions, TooManyGuesses
+from muttd.web.auth import CSRF_HEADER, KeysNotRead
 from muttd.web.envelope import Envelope
+from muttd.web.guesses import TooManyGuesses
 from muttd.web.health import health_routes
 from muttd.web.metrics import WebMetrics, metrics_routes
 from muttd.web.openapi import openapi_document
@@ -43,6 +45,7 @@ from muttd.web.pages import page_routes
 from muttd.web.resource import CrossSite
 from muttd.web.responses import RETRY_AFTER_S, error_response
 from muttd.web.services import Services
+from muttd.web.sessions import Sessions
 
 _SENTENCES = {
     404: "There is nothing at this path.",
@@ -74,6 +77,7 @@ def create_app(services: Services, sessions: Sessions) -> ASGIApp:
         *config_audit_routes(),
         *alert_routes(),
         *dead_letter_routes(),
+        *key_routes(),
         *status_routes(),
         *openapi_routes(),
         *page_routes(services, sessions),

@@ -13,7 +13,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
-from muttd.web.auth import peer_network
+from muttd.web.guesses import peer_network
 
 # The window slides by this part of itself: a client waits at most 2 % longer than it had to.
 _SLICES = 50

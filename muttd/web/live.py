@@ -20,13 +20,15 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_st
 from wsproto.utilities import ProtocolError
 
 import muttd
-from muttd.errors import InvalidInput
+from muttd.errors import InvalidInput, StoreUnavailable
 from muttd.event import iso_utc, utc_now
-from muttd.web.auth import KeysNotRead, Sessions, TooManyGuesses, authenticate, is_same_origin
+from muttd.web.auth import is_same_origin
+from muttd.web.guesses import TooManyGuesses
 from muttd.web.live_feed import LiveFeed, LiveMetrics, Viewer, text_frame
 from muttd.web.live_filter import parse_filter
 from muttd.web.resource import MAY_READ
 from muttd.web.services import Services
+from muttd.web.sessions import Sessions, authenticate
 
 LIVE_PATH = "/api/v2/live"
 
@@ -41,6 +43,8 @@ HANDSHAKE_S = 10.0
 # RFC 6455, 5.5.2: FIN 1 | RSV 000 | opcode 1001 || mask 0 | length 0
 PING_FRAME = b"\x89\x00"
 PING_S = 30.0
+# How long somebody looks on who may no more.
+RECHECK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +58,11 @@ class _Refusal:
 
 _STRANGER = _Refusal(401, "unauthenticated", "Send an API key in X-API-KEY, or sign in.")
 _GUESSING = _Refusal(429, "too_many_requests", "Too many wrong API keys from this address.")
-_KEYLESS = _Refusal(503, "unavailable", "The API keys have not been read from Vault yet.")
+_UNKNOWN = _Refusal(503, "unavailable", "Whoever knows the API keys does not answer.")
 _FORBIDDEN = _Refusal(403, "forbidden", "This role may not look on.")
 _FOREIGN = _Refusal(403, "origin", "A page of another site may not look on.")
 _CROWDED = _Refusal(503, "too_many_viewers", f"There are {MAX_VIEWERS} viewers already.")
-_REFUSALS = (_STRANGER, _GUESSING, _KEYLESS, _FORBIDDEN, _FOREIGN, _CROWDED)
+_REFUSALS = (_STRANGER, _GUESSING, _UNKNOWN, _FORBIDDEN, _FOREIGN, _CROWDED)
 
 
 class LiveHub:
@@ -123,7 +127,7 @@ class LiveHub:
             request = await wrap_server_stream(
                 nursery, stream, max_message_size=MAX_CLIENT_MESSAGE_OCTETS
             )
-            refusal = self._refusal(scope)
+            refusal = await self._refusal(scope)
             if refusal is not None:
                 self._refused.labels(refusal.reason).inc()
                 body = msgspec.json.encode({"error": refusal.reason, "message": refusal.message})
@@ -137,28 +141,42 @@ class LiveHub:
         hello = {"type": "hello", "version": muttd.__version__, "now": iso_utc(utc_now())}
         viewer.offer(text_frame(hello))
         nursery.start_soon(_write, stream, viewer)
+        nursery.start_soon(self._watch, scope, nursery.cancel_scope)
         self._feed.join(viewer)
         try:
             await self._read(connection, viewer)
         finally:
             self._feed.leave(viewer)
 
-    def _refusal(self, scope: Mapping[str, Any]) -> _Refusal | None:
+    async def _refusal(self, scope: Mapping[str, Any]) -> _Refusal | None:
         headers = scope["headers"]
         if not is_same_origin(headers):
             return _FOREIGN
         peer = scope["client"][0] if scope["client"] else None
         try:
-            principal = authenticate(headers, self._services.keys, self._sessions, peer=peer)
+            principal = await authenticate(headers, self._services.keys, self._sessions, peer=peer)
         except TooManyGuesses:
             return _GUESSING
-        except KeysNotRead:
-            return _KEYLESS
+        except StoreUnavailable:
+            return _UNKNOWN
         if principal is None:
             return _STRANGER
         if principal.role not in MAY_READ:
             return _FORBIDDEN
         return _CROWDED if self._feed.viewer_count >= MAX_VIEWERS else None
+
+    async def _watch(self, scope: Mapping[str, Any], viewing: trio.CancelScope) -> None:
+        """Look on no longer than one may: until the key is revoked, or the session ends."""
+        while True:
+            await trio.sleep(RECHECK_S)
+            try:
+                principal = await authenticate(
+                    scope["headers"], self._services.keys, self._sessions, is_use=False
+                )
+            except StoreUnavailable:
+                continue
+            if principal is None or principal.role not in MAY_READ:
+                viewing.cancel()
 
     async def _read(self, connection: WebSocketConnection, viewer: Viewer) -> None:
         """Do what the viewer asks for, until it leaves."""

@@ -26,17 +26,18 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 import muttd
+from muttd.errors import StoreUnavailable
 from muttd.web.auth import (
     KeysNotRead,
     Role,
-    Sessions,
-    TooManyGuesses,
     cookie_header,
     expired_session_cookie,
     is_same_origin,
     session_cookie,
 )
+from muttd.web.guesses import TooManyGuesses
 from muttd.web.services import Services
+from muttd.web.sessions import Sessions
 from muttd.web.static_files import static_routes
 
 # A key has some 40 characters and a wanted page some 200; this is room for both, many times.
@@ -134,8 +135,8 @@ class _Pages:
     def endpoint(self, shell: _Shell) -> Endpoint:
         async def show(request: Request) -> Response:
             cookies = cookie_header(request.headers.raw)
-            principal = self._sessions.principal(cookies)
-            csrf_token = self._sessions.csrf_token(cookies)
+            principal = await self._sessions.principal(cookies)
+            csrf_token = await self._sessions.csrf_token(cookies)
             if principal is None or csrf_token is None:
                 wanted = request.url.path + ("?" + request.url.query if request.url.query else "")
                 target = "/sign-in?next=" + quote(wanted, safe="")
@@ -154,7 +155,7 @@ class _Pages:
 
     async def sign_in_form(self, request: Request) -> Response:
         wanted = local_path(request.query_params.get("next", ""))
-        if self._sessions.principal(cookie_header(request.headers.raw)) is not None:
+        if await self._sessions.principal(cookie_header(request.headers.raw)) is not None:
             return RedirectResponse(wanted, status_code=303, headers=_HEADERS)
         return self._form(request, wanted)
 
@@ -175,16 +176,17 @@ class _Pages:
             response = self._form(request, wanted, error=why, status=429)
             response.headers["Retry-After"] = wait_s
             return response
-        except KeysNotRead as exc:
-            return self._form(request, wanted, error=str(exc), status=503)
+        except StoreUnavailable as exc:
+            why = str(exc) if isinstance(exc, KeysNotRead) else "The store does not answer."
+            return self._form(request, wanted, error=why, status=503)
         if principal is None:
             return self._form(request, wanted, error="This key is not known.", status=403)
         if principal.role < Role.VIEWER:
             why = "This key may only send events. Sign in with a viewer, operator or admin key."
             return self._form(request, wanted, error=why, status=403)
         # A session that was there before ends: one browser, one session, always a fresh token.
-        self._sessions.close(cookie_header(request.headers.raw))
-        token, _ = self._sessions.open(principal)
+        await self._sessions.close(cookie_header(request.headers.raw))
+        token, _ = await self._sessions.open(principal)
         response = RedirectResponse(wanted, status_code=303, headers=_HEADERS)
         response.headers.append("Set-Cookie", session_cookie(token, secure=self._secure))
         response.headers.append("Set-Cookie", self._form_cookie("") + "; Max-Age=0")
@@ -194,9 +196,10 @@ class _Pages:
         cookies = cookie_header(request.headers.raw)
         form = await _read_form(request) or {}
         same_origin = is_same_origin(request.headers.raw)
-        if same_origin and self._sessions.check_csrf(cookies, form.get("csrf_token", "")):
-            self._sessions.close(cookies)
-        elif self._sessions.principal(cookies) is not None:
+        is_ours = await self._sessions.check_csrf(cookies, form.get("csrf_token", ""))
+        if same_origin and is_ours:
+            await self._sessions.close(cookies)
+        elif await self._sessions.principal(cookies) is not None:
             # Someone else's page asked. Nothing happens, and the person stays where he was.
             return RedirectResponse("/live", status_code=303, headers=_HEADERS)
         response = RedirectResponse("/sign-in", status_code=303, headers=_HEADERS)

@@ -45,14 +45,13 @@ from muttd.web.auth import (
     CSRF_HEADER,
     KEY_HEADER,
     Role,
-    Sessions,
-    authenticate,
     cookie_header,
     is_same_origin,
 )
 from muttd.web.declared import Answer, Body, Given
 from muttd.web.params import Param, read_params
 from muttd.web.services import Services
+from muttd.web.sessions import Sessions, authenticate
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -142,7 +141,7 @@ class Resource:
             raise HTTPException(405, headers={"Allow": ", ".join(sorted(self.calls))})
         allowed = call.who_may(request.method)
         if allowed is not EVERYONE:
-            admit(request, allowed)
+            await admit(request, allowed)
         given = read_params(call.params, request.query_params, request.path_params)
         request.state.given = given
         response = await call.handler(request)
@@ -169,7 +168,7 @@ def given_of(request: Request) -> Given:
     return given
 
 
-def admit(request: Request, allowed: frozenset[Role]) -> None:
+async def admit(request: Request, allowed: frozenset[Role]) -> None:
     """Let the request through, with its principal in request.state, or raise.
 
     Raises:
@@ -181,7 +180,7 @@ def admit(request: Request, allowed: frozenset[Role]) -> None:
     sessions: Sessions = request.app.state.sessions
     headers = request.headers.raw
     peer = request.client.host if request.client else ""
-    principal = authenticate(headers, services.keys, sessions, peer=peer)
+    principal = await authenticate(headers, services.keys, sessions, peer=peer)
     if principal is None:
         # RFC 9110, 11.6.1: a 401 names the scheme. Ours has no registered name.
         raise HTTPException(
@@ -193,6 +192,7 @@ def admit(request: Request, allowed: frozenset[Role]) -> None:
         raise HTTPException(403, f"The role {principal.role.name.lower()} may not do this.")
     if KEY_HEADER not in request.headers and request.method not in SAFE_METHODS:
         token = request.headers.get(CSRF_HEADER, "")
-        if not is_same_origin(headers) or not sessions.check_csrf(cookie_header(headers), token):
+        is_ours = await sessions.check_csrf(cookie_header(headers), token)
+        if not is_same_origin(headers) or not is_ours:
             raise CrossSite
     request.state.principal = principal

@@ -44,6 +44,7 @@ class Services:
         max_body_octets: Longest request body, after decompression too.
         secure_cookies: Whether the page is served over TLS.
         ingest_limits: How many events one key and one address may post.
+        access_changed: Puts keys made or revoked in force here, and tells the other daemons.
         count_received: Told of every ingest request: how many items it brought, and how many of
             them are no events. The accounts of the HTTP listener begin here.
     """
@@ -66,5 +67,6 @@ class Services:
     ingest_wait_s: float
     max_body_octets: int
     secure_cookies: bool
+    access_changed: Callable[[], Awaitable[None]]
     ingest_limits: IngestLimits = field(default_factory=no_limits)
     count_received: Callable[[int, int], None] = _count_nothing

@@ -240,3 +240,29 @@ class Config(TypedDict):
     """All of the settings that can change while the daemons run."""
 
     config: list[Setting]
+
+
+class ApiKeyShape(TypedDict):
+    """An API key, without its secret."""
+
+    id: int | None
+    name: str
+    role: Literal["ingest", "viewer", "operator", "admin"]
+    source: Literal["store", "configuration"]
+    is_valid: bool
+    created_at: Moment | None
+    created_by: str | None
+    expires_at: Moment | None
+    revoked_at: Moment | None
+
+
+class ApiKeys(TypedDict):
+    """Every API key."""
+
+    keys: list[ApiKeyShape]
+
+
+class NewApiKey(ApiKeyShape):
+    """An API key with its secret, for the one time that it is shown."""
+
+    key: str

@@ -19,6 +19,7 @@ class FakeApi:
         rules: As GET /api/v2/rules shows them.
         status: What GET /api/v2/status answers.
         answers: (method, path) -> (status, body) that come instead of the usual answer.
+        calls: (method, path, params, body) of every request with the right key.
         reasons: change_reason of every change.
         refused_name: A rule of this name gets a 400.
         max_page_items: Less than a client asks for, to make it turn pages.
@@ -29,6 +30,7 @@ class FakeApi:
         self.status: dict[str, Any] = {}
         self.answers: dict[tuple[str, str], tuple[int, Any]] = {}
         self.reasons: list[str | None] = []
+        self.calls: list[tuple[str, str, dict[str, str], dict[str, Any]]] = []
         self.max_page_items = 2
         self.refused_name: str | None = None
         api = self
@@ -38,6 +40,9 @@ class FakeApi:
                 self._answer()
 
             def do_POST(self) -> None:
+                self._answer()
+
+            def do_DELETE(self) -> None:
                 self._answer()
 
             def do_PUT(self) -> None:
@@ -77,6 +82,7 @@ class FakeApi:
         self, method: str, path: str, params: dict[str, str], body: dict[str, Any]
     ) -> tuple[int, Any]:
         """What one request gets."""
+        self.calls.append((method, path, params, body))
         if (method, path) in self.answers:
             return self.answers[method, path]
         if path == "/api/v2/status":

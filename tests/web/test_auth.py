@@ -1,29 +1,30 @@
-"""Keys and sessions: who gets in, how long, and how often one may guess."""
+"""Keys: who gets in, and how often one may guess."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from muttd.errors import ConfigError
-from muttd.web import auth
+from muttd.errors import ConfigError, StoreUnavailable
+from muttd.store.access import StoredKey
 from muttd.web.auth import (
-    GUESS_WINDOW_S,
-    GUESSES_PER_WINDOW,
-    MAX_GUESSING_PEERS,
-    SESSION_IDLE_S,
-    SESSION_LIFE_S,
     ApiKey,
     KeyRing,
     KeysNotRead,
     Principal,
     Role,
-    Sessions,
-    TooManyGuesses,
-    authenticate,
     cookie_header,
+    digest_of,
     expired_session_cookie,
     is_same_origin,
     session_cookie,
+)
+from muttd.web.guesses import (
+    GUESS_WINDOW_S,
+    GUESSES_PER_WINDOW,
+    MAX_GUESSING_PEERS,
+    TooManyGuesses,
 )
 
 ADMIN = Principal("ops", Role.ADMIN)
@@ -102,6 +103,58 @@ def test_every_key_is_compared_whichever_one_is_right(
         assert len(compared) == 3
 
 
+NOW = datetime(2025, 3, 1, tzinfo=UTC)
+
+
+def stored(secret: str, *, role: str = "viewer", **more: datetime | None) -> StoredKey:
+    return StoredKey(
+        id=1,
+        name="eve",
+        role=role,
+        key_hash=digest_of(secret),
+        created_at=NOW,
+        created_by="ops",
+        **more,
+    )
+
+
+def test_keys_of_the_store_are_valid_beside_the_configured_ones(keys: KeyRing) -> None:
+    keys.use_stored([stored("from the store", role="operator"), stored("b", revoked_at=NOW)])
+    assert keys.check("from the store") == Principal("eve", Role.OPERATOR)
+    assert keys.check("b") is None
+    assert keys.check("old-secret") == ADMIN
+    keys.use_stored([])
+    assert keys.check("from the store") is None
+    assert keys.check("old-secret") == ADMIN
+
+
+def test_a_key_is_none_from_the_moment_that_it_expires() -> None:
+    moment = NOW
+    keys = KeyRing([], now=lambda: moment)
+    keys.use_stored([stored("a", expires_at=NOW + timedelta(seconds=1))])
+    assert keys.check("a") is not None
+    moment = NOW + timedelta(seconds=1)
+    assert keys.check("a") is None
+
+
+def test_nobody_is_told_that_he_has_no_key_before_the_keys_are_known(keys: KeyRing) -> None:
+    keys.expect_stored()
+    assert keys.check("s3nd") is not None
+    for _ in range(GUESSES_PER_WINDOW + 1):
+        with pytest.raises(StoreUnavailable):
+            keys.check("from the store", peer="192.0.2.1")
+    keys.use_stored([stored("from the store")])
+    assert keys.check("from the store", peer="192.0.2.1") is not None
+
+
+def test_a_principal_says_by_which_key_he_came_and_shows_it_nobody(keys: KeyRing) -> None:
+    principal = keys.check("s3nd")
+    assert principal is not None
+    assert principal.key_hash == digest_of("s3nd")
+    assert keys.holder(principal.key_hash) == principal
+    assert "hash" not in repr(principal)
+
+
 def guess(keys: KeyRing, count: int, peer: str = "192.0.2.1", stem: str = "guess") -> None:
     for n in range(count):
         assert keys.check(f"{stem}{n}", peer=peer) is None
@@ -165,92 +218,6 @@ def test_guessing_peers_take_bounded_memory(keys: KeyRing) -> None:
         keys.check("wrong", peer=f"peer-{n}")
     # The oldest was forgotten; the newest are not.
     assert keys.check("s3nd", peer="192.0.2.1") is not None
-
-
-@pytest.fixture
-def sessions(clock: Clock) -> Sessions:
-    return Sessions(clock=clock)
-
-
-def test_a_session_gives_back_its_principal(sessions: Sessions) -> None:
-    token, _ = sessions.open(ADMIN)
-    assert sessions.principal(f"theme=dark; muttd_session={token}") == ADMIN
-
-
-@pytest.mark.parametrize(
-    "cookies", ["", "muttd_session=", "muttd_session=x", "muttd_session", "=", ";;", "\udcff=1"]
-)
-def test_no_session_is_nobody(sessions: Sessions, cookies: str) -> None:
-    sessions.open(ADMIN)
-    assert sessions.principal(cookies) is None
-    assert sessions.csrf_token(cookies) is None
-    assert not sessions.check_csrf(cookies, "")
-    sessions.close(cookies)
-
-
-def test_a_planted_second_cookie_does_not_hide_the_session(sessions: Sessions) -> None:
-    token, _ = sessions.open(ADMIN)
-    assert sessions.principal(f"muttd_session=planted; muttd_session={token}") == ADMIN
-
-
-def test_tokens_have_256_bits_and_are_kept_hashed(sessions: Sessions) -> None:
-    token, csrf_token = sessions.open(ADMIN)
-    assert len(token) == 43
-    assert token not in repr(vars(sessions))
-    assert csrf_token not in repr(vars(sessions))
-
-
-def test_an_idle_session_ends(sessions: Sessions, clock: Clock) -> None:
-    token, _ = sessions.open(ADMIN)
-    clock.now += SESSION_IDLE_S
-    assert sessions.principal(f"muttd_session={token}") is None
-
-
-def test_a_busy_session_ends_too_in_the_end(sessions: Sessions, clock: Clock) -> None:
-    token, _ = sessions.open(ADMIN)
-    for _ in range(int(SESSION_LIFE_S // 3600) - 1):
-        clock.now += 3600
-        assert sessions.principal(f"muttd_session={token}") == ADMIN
-    clock.now += 3600
-    assert sessions.principal(f"muttd_session={token}") is None
-
-
-def test_a_closed_session_is_nobodys(sessions: Sessions) -> None:
-    token, _ = sessions.open(ADMIN)
-    sessions.close(f"muttd_session={token}")
-    assert sessions.principal(f"muttd_session={token}") is None
-
-
-def test_the_csrf_token_belongs_to_one_session(sessions: Sessions) -> None:
-    token, csrf_token = sessions.open(ADMIN)
-    other, other_csrf_token = sessions.open(ADMIN)
-    assert csrf_token != other_csrf_token
-    assert sessions.csrf_token(f"muttd_session={token}") == csrf_token
-    assert sessions.check_csrf(f"muttd_session={token}", csrf_token)
-    assert not sessions.check_csrf(f"muttd_session={other}", csrf_token)
-    assert not sessions.check_csrf(f"muttd_session={token}", "")
-
-
-def test_sessions_take_bounded_memory(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auth, "MAX_SESSIONS", 3)
-    first, *_, last = [sessions.open(ADMIN)[0] for _ in range(4)]
-    assert sessions.principal(f"muttd_session={first}") is None
-    assert sessions.principal(f"muttd_session={last}") == ADMIN
-
-
-def test_a_key_decides_alone_even_beside_a_valid_session(keys: KeyRing, sessions: Sessions) -> None:
-    token, _ = sessions.open(ADMIN)
-    cookie = (b"cookie", f"muttd_session={token}".encode())
-    assert authenticate([cookie], keys, sessions) == ADMIN
-    assert authenticate([(b"x-api-key", b"wrong"), cookie], keys, sessions) is None
-    assert authenticate([(b"X-Api-Key", b"s3nd"), cookie], keys, sessions) == Principal(
-        "sender", Role.INGEST
-    )
-
-
-def test_a_request_without_any_credential_is_nobody(keys: KeyRing, sessions: Sessions) -> None:
-    assert authenticate([(b"x-api-key", b"\xff\xfe")], keys, sessions) is None
-    assert authenticate([], keys, sessions) is None
 
 
 def test_several_cookie_headers_are_one() -> None:

@@ -26,8 +26,10 @@ from muttd.listeners.http import serve_http
 from muttd.listeners.http_options import HttpLimits, HttpMetrics, HttpOptions
 from muttd.listeners.http_upgrade import UpgradedStream
 from muttd.queue.fanout import DecidedBatch, Received
+from muttd.store.access import KeyDraft
+from muttd.store.contract import Change
 from muttd.web import live
-from muttd.web.auth import Role
+from muttd.web.auth import Role, digest_of
 from muttd.web.live import LIVE_PATH, LiveHub
 
 Headers = dict[str, str]
@@ -177,9 +179,40 @@ async def test_nothing_is_sent_between_pause_and_resume(hub: Hub) -> None:
 
 
 async def test_a_session_with_our_origin_may_look_on(hub: Hub) -> None:
-    cookie, _ = hub.site.sign_in(Role.OPERATOR)
+    cookie, _ = await hub.site.sign_in(Role.OPERATOR)
     connection = await hub.connect({"Host": "mutt.example"} | cookie)
     await connection.aclose()
+
+
+async def is_cut_off(connection: WebSocketConnection) -> bool:
+    with trio.fail_after(5):
+        try:
+            while True:
+                await connection.get_message()
+        except ConnectionClosed:
+            return True
+
+
+async def test_who_may_look_on_no_more_is_cut_off(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "RECHECK_S", 0.05)
+    site = hub.site
+    draft = KeyDraft(name="eve", role="viewer", key_hash=digest_of("eve-key"))
+    made = await site.store.create_api_key(draft, Change("ops"))
+    await site.access.refresh()
+    by_key = await hub.connect({"Host": "mutt.example", "X-API-KEY": "eve-key"})
+    cookie, _ = await site.sign_in(Role.VIEWER)
+    by_session = await hub.connect({"Host": "mutt.example"} | cookie)
+    other = await hub.connect()
+    await site.store.revoke_api_key(made.id, Change("ops"))
+    await site.access.refresh()
+    assert await is_cut_off(by_key)
+    await site.sessions.close(cookie["Cookie"])
+    assert await is_cut_off(by_session)
+    await say(other, type="nonsense")
+    assert (await receive(other))["type"] == "error"
+    await other.aclose()
 
 
 FOREIGN = {"Host": "mutt.example", "Origin": "http://evil.example"}
@@ -204,7 +237,7 @@ async def test_a_stranger_is_refused(hub: Hub, headers: Headers, status: int, re
 
 
 async def test_a_session_of_a_foreign_page_is_refused(hub: Hub) -> None:
-    cookie, _ = hub.site.sign_in(Role.VIEWER)
+    cookie, _ = await hub.site.sign_in(Role.VIEWER)
     assert (await refused(hub, cookie | FOREIGN)).status_code == 403
 
 

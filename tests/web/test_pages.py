@@ -12,7 +12,8 @@ from prometheus_client import CollectorRegistry
 from web_site import KEYS, Site
 
 from muttd.web.app import create_app
-from muttd.web.auth import GUESSES_PER_WINDOW, Role
+from muttd.web.auth import Role
+from muttd.web.guesses import GUESSES_PER_WINDOW
 from muttd.web.pages import MAX_FORM_OCTETS, local_path
 
 PAGES = ["/live", "/alerts", "/rules", "/rules/new", "/rules/7", "/hosts", "/audit", "/system"]
@@ -48,7 +49,7 @@ async def test_a_page_without_a_session_leads_to_the_sign_in_page(site: Site, pa
 async def test_a_page_carries_its_csrf_token_and_may_load_nothing_from_elsewhere(
     site: Site, path: str
 ) -> None:
-    headers, csrf_token = site.sign_in(Role.VIEWER)
+    headers, csrf_token = await site.sign_in(Role.VIEWER)
     response = await site.call("GET", path, role=None, headers=headers)
     assert response.status_code == 200
     assert f'<meta name="csrf-token" content="{csrf_token}">' in response.text
@@ -62,7 +63,7 @@ async def test_a_page_carries_its_csrf_token_and_may_load_nothing_from_elsewhere
 
 
 async def test_every_page_in_the_navigation_exists(site: Site) -> None:
-    headers, _ = site.sign_in(Role.VIEWER)
+    headers, _ = await site.sign_in(Role.VIEWER)
     page = await site.call("GET", "/live", role=None, headers=headers)
     links = re.findall(r'href="(/[^"]*)"', page.text.partition("</nav>")[0])
     assert {"/live", "/alerts", "/rules", "/hosts", "/audit", "/system"} <= set(links)
@@ -79,7 +80,7 @@ async def test_the_root_leads_to_the_live_page(site: Site) -> None:
 async def test_only_who_may_change_rules_is_offered_to(
     site: Site, role: Role, may_change: bool
 ) -> None:
-    headers, _ = site.sign_in(role)
+    headers, _ = await site.sign_in(role)
     rules = await site.call("GET", "/rules", role=None, headers=headers)
     assert ("New rule" in rules.text) is may_change
     rule = await site.call("GET", "/rules/7", role=None, headers=headers)
@@ -108,18 +109,18 @@ async def test_cookies_are_secure_when_the_page_is(site: Site) -> None:
 
 
 async def test_a_new_session_takes_the_place_of_the_old_one(site: Site) -> None:
-    old, _ = site.sign_in(Role.VIEWER)
+    old, _ = await site.sign_in(Role.VIEWER)
     given, token = await form_of(site)
     body = urlencode({"api_key": KEYS[Role.ADMIN], "form_token": token})
     cookies = f"{given['Cookie']}; {old['Cookie']}"
     await site.call(
         "POST", "/sign-in", role=None, headers=given | {"Cookie": cookies}, content=body
     )
-    assert site.sessions.principal(old["Cookie"]) is None
+    assert await site.sessions.principal(old["Cookie"]) is None
 
 
 async def test_who_is_signed_in_already_is_led_on(site: Site) -> None:
-    headers, _ = site.sign_in(Role.VIEWER)
+    headers, _ = await site.sign_in(Role.VIEWER)
     response = await site.call("GET", "/sign-in?next=/audit", role=None, headers=headers)
     assert (response.status_code, response.headers["location"]) == (303, "/audit")
 
@@ -190,14 +191,14 @@ async def test_octets_that_are_no_form_are_no_error_of_ours(site: Site) -> None:
 
 
 async def test_signing_out_ends_the_session(site: Site) -> None:
-    headers, csrf_token = site.sign_in(Role.VIEWER)
+    headers, csrf_token = await site.sign_in(Role.VIEWER)
     body = urlencode({"csrf_token": csrf_token})
     response = await site.call(
         "POST", "/sign-out", role=None, headers=headers | ORIGIN, content=body
     )
     assert (response.status_code, response.headers["location"]) == (303, "/sign-in")
     assert "Max-Age=0" in response.headers["set-cookie"]
-    assert site.sessions.principal(headers["Cookie"]) is None
+    assert await site.sessions.principal(headers["Cookie"]) is None
 
 
 async def test_signing_out_twice_is_signing_out(site: Site) -> None:
@@ -207,13 +208,13 @@ async def test_signing_out_twice_is_signing_out(site: Site) -> None:
 
 @pytest.mark.parametrize("forged", [{"Origin": "http://evil.example"}, {}])
 async def test_another_site_cannot_sign_anybody_out(site: Site, forged: dict[str, str]) -> None:
-    headers, csrf_token = site.sign_in(Role.VIEWER)
+    headers, csrf_token = await site.sign_in(Role.VIEWER)
     body = urlencode({"csrf_token": csrf_token if forged else "guessed"})
     response = await site.call(
         "POST", "/sign-out", role=None, headers=headers | ORIGIN | forged, content=body
     )
     assert response.headers["location"] == "/live"
-    assert site.sessions.principal(headers["Cookie"]) is not None
+    assert await site.sessions.principal(headers["Cookie"]) is not None
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,11 @@ from muttd.rules.compile import EMPTY
 from muttd.rules.engine import RuleSet
 from muttd.store.contract import Store
 from muttd.store.sqlite import open_store
+from muttd.web.access import Access
 from muttd.web.app import create_app
-from muttd.web.auth import ApiKey, KeyRing, Principal, Role, Sessions, session_cookie
+from muttd.web.auth import ApiKey, KeyRing, Role, session_cookie
 from muttd.web.services import Services
+from muttd.web.sessions import Sessions
 
 KEYS = {role: f"{role.name.lower()}-key-of-32-characters-or-so" for role in Role}
 BODY_LIMIT_OCTETS = 1_000_000
@@ -63,6 +65,10 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
+    def time(self) -> datetime:
+        """The same, as a time of day."""
+        return datetime(2025, 3, 1, tzinfo=UTC) + timedelta(seconds=self.now)
+
 
 @dataclass
 class Site:
@@ -70,6 +76,7 @@ class Site:
 
     services: Services
     sessions: Sessions
+    access: Access
     store: Store
     sink: MemorySink
     clock: Clock
@@ -153,9 +160,11 @@ class Site:
         await self.app(scope, receive, send)
         return sent
 
-    def sign_in(self, role: Role) -> tuple[dict[str, str], str]:
+    async def sign_in(self, role: Role) -> tuple[dict[str, str], str]:
         """A browser's headers with a session of that role, and its CSRF token."""
-        token, csrf_token = self.sessions.open(Principal(f"{role.name.lower()}-person", role))
+        principal = self.services.keys.check(KEYS[role])
+        assert principal is not None
+        token, csrf_token = await self.sessions.open(principal)
         cookie = session_cookie(token, secure=False).partition(";")[0]
         return {"Cookie": cookie, "Origin": "http://mutt.example"}, csrf_token
 
@@ -220,16 +229,23 @@ async def open_site(directory: Path) -> AsyncIterator[Site]:
         async def status() -> dict[str, Any]:
             return {"daemon": {"name": "test", "state": "running"}, "warnings": []}
 
+        keys = KeyRing(
+            (ApiKey(f"{role.name.lower()}-bot", role, key) for role, key in KEYS.items()),
+            clock=clock,
+            now=clock.time,
+        )
+        sessions = Sessions(store, keys, clock=clock.time)
+        access = Access(store, keys, sessions)
+        await access.refresh()
+
         services = Services(
             store=store,
             queue=queue,
             fanout=LocalFanout(),
             sink=sink,
             event_ids=EventIds(),
-            keys=KeyRing(
-                (ApiKey(f"{role.name.lower()}-bot", role, key) for role, key in KEYS.items()),
-                clock=clock,
-            ),
+            keys=keys,
+            access_changed=access.refresh,
             registry=registry,
             readiness=ready,
             status=status,
@@ -243,10 +259,10 @@ async def open_site(directory: Path) -> AsyncIterator[Site]:
             max_body_octets=BODY_LIMIT_OCTETS,
             secure_cookies=False,
         )
-        sessions = Sessions(clock=clock)
         yield Site(
             services=services,
             sessions=sessions,
+            access=access,
             store=store,
             sink=sink,
             clock=clock,
