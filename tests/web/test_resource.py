@@ -53,6 +53,7 @@ ALLOWED: dict[str, set[Role]] = {
     "DELETE /api/v2/keys/{key_id}": ADMINISTER,
     "GET /api/v2/rules": READ,
     "POST /api/v2/rules": CHANGE,
+    "POST /api/v2/rules/test": CHANGE,
     "GET /api/v2/rules/{rule_id}": READ,
     "PUT /api/v2/rules/{rule_id}": CHANGE,
     "DELETE /api/v2/rules/{rule_id}": CHANGE,
