@@ -137,7 +137,7 @@ class _Daemon:
         self._vault = open_vault(self._vault_options, parts.registry)
         if self._vault is not None:
             self._vault.changed = partial(self._take_from_vault, parts)
-            parts.probes["secrets"] = Probe(self._vault.ping)
+            parts.probes["secrets"] = Probe(self._vault.ping, self._vault.note)
             nursery.start_soon(self._vault.run)
 
     def _watchdog(self, parts: Parts) -> Watchdog:

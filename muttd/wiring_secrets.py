@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from prometheus_client import CollectorRegistry
 
-from muttd.secrets.vault import Vault, VaultMetrics
+from muttd.errors import ConfigError, SecretsError
+from muttd.secrets.vault import Vault, VaultMetrics, settings_of
+from muttd.secrets.vault_client import VaultClient
 from muttd.secrets.vault_options import SecretIdFile, VaultOptions
-from muttd.settings import Settings, declared
+from muttd.settings import Settings, declared, load
 from muttd.state_dir import KeyFile, keys_or_made
 
 
@@ -57,6 +60,36 @@ def open_vault(options: VaultOptions | None, registry: CollectorRegistry) -> Vau
     # Registered in any case: a dashboard must find the series at zero.
     metrics = VaultMetrics(registry)
     return None if options is None else Vault(options, names_in_vault(), metrics)
+
+
+def load_once(
+    settings: Settings, environ: Mapping[str, str], *, forgive_unknown: bool = False
+) -> Settings:
+    """The settings with what Vault holds now, for a command that is soon over. It blocks.
+
+    Args:
+        settings: Without it.
+        environ: What they were made of.
+        forgive_unknown: As for load().
+
+    Raises:
+        ConfigError: The secret id cannot be read, or opens once and belongs to the daemon.
+        SecretsError: Vault gives nothing.
+    """
+    options = vault_options(settings, environ)
+    if options is None:
+        return settings
+    if options.is_wrapped:
+        raise ConfigError(["VAULT_SECRET_ID_FILE: what it holds opens once, for the daemon"])
+    client = VaultClient(options)
+    token = client.login(options.secret_id.read()).text
+    try:
+        held, _ = settings_of(client.read(token), names_in_vault())
+    finally:
+        # A courtesy, which a policy may not allow.
+        with suppress(SecretsError):
+            client.revoke(token)
+    return load(environ, forgive_unknown=forgive_unknown, vault=held)
 
 
 def key_files(settings: Settings) -> list[KeyFile]:

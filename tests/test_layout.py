@@ -93,7 +93,8 @@ WIRING = {
 # read, one asks where its store is.
 MAY_IMPORT_WIRING = {
     "commands.run": {"daemon", "wiring_reload", "wiring_secrets"},
-    "commands.migrate": {"wiring_backends", "store.postgres"},
+    "commands.migrate": {"wiring_backends", "wiring_secrets", "store.postgres"},
+    "commands.client": {"wiring_secrets"},
 }
 
 BANNED_NAMES = {"utils", "helpers", "common", "misc", "base", "manager", "handler", "processor"}

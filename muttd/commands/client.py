@@ -1,7 +1,7 @@
 """The REST client of the commands: where the daemon is, with which key, and what its errors mean.
 
     --key-file FILE | -        the key in a file, or on standard input
-    MUTTD_ADMIN_API_KEY[_FILE] as the daemon would read it
+    MUTTD_ADMIN_API_KEY[_FILE] as the daemon would read it, from Vault too
     STATE_DIR/admin.key        what the daemon made at its first start
 
 The key is never an argument: every user of the machine can read those.
@@ -26,7 +26,8 @@ from muttd.commands.outcome import (
     EX_USAGE,
     CommandFailed,
 )
-from muttd.settings import load
+from muttd.errors import ConfigError, SecretsError
+from muttd.settings import Settings, load
 from muttd.settings_values import Secret, parse_secret, parse_url
 
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -104,9 +105,21 @@ def find_key(args: argparse.Namespace, environ: Mapping[str, str]) -> Secret:
     if args.state_dir:
         return _key_in(args.state_dir / ADMIN_KEY_FILE)
     settings = load(environ, forgive_unknown=True)
+    if not settings.keys.admin and settings.vault.addr is not None:
+        settings = _with_vault(settings, environ)
     if settings.keys.admin:
         return settings.keys.admin[0]
     return _key_in(settings.state_dir / ADMIN_KEY_FILE)
+
+
+def _with_vault(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    # Here and not above: it is much to import, and few need it.
+    from muttd.wiring_secrets import load_once
+
+    try:
+        return load_once(settings, environ, forgive_unknown=True)
+    except (ConfigError, SecretsError) as exc:
+        raise CommandFailed(f"no API key: {exc}; name one with --key-file", EX_NOPERM) from exc
 
 
 def _key_in(path: Path) -> Secret:

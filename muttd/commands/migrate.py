@@ -1,6 +1,6 @@
 """muttd migrate: bring the schema in PostgreSQL up to date, and say what was done.
 
-    0     done, or nothing to do        69    PostgreSQL does not answer; nothing was changed
+    0     done, or nothing to do      69    PostgreSQL or Vault does not answer; nothing is changed
     78    the settings are wrong, the schema is newer than this program, or we may not change it
 
 The store in the state directory needs none of this: it is brought up to date when it is opened.
@@ -16,7 +16,7 @@ from functools import partial
 import trio
 
 from muttd.commands.outcome import EX_CONFIG, EX_OK, EX_UNAVAILABLE, CommandFailed
-from muttd.errors import StoreRefused, StoreUnavailable
+from muttd.errors import SecretsError, StoreRefused, StoreUnavailable
 from muttd.settings import load
 
 
@@ -32,8 +32,12 @@ def migrate_store(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     # Here and not above: no other command has to wait for these parts to be imported.
     from muttd.store.postgres import migrate_postgres
     from muttd.wiring_backends import database_options
+    from muttd.wiring_secrets import load_once
 
-    options = database_options(settings)
+    try:
+        options = database_options(load_once(settings, environ))
+    except SecretsError as exc:
+        raise CommandFailed(str(exc), EX_UNAVAILABLE) from exc
     if options is None:
         sys.stdout.write(
             "MUTTD_DATABASE_URL is not set: the store in the state directory is brought up to"

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from typing import TypeVar
 
 import trio
@@ -40,8 +41,25 @@ _RETRY_BASE_S = 0.5
 _RETRY_CAP_S = 30.0
 # An abandoned request ends by its own timeout; meanwhile the next one needs a thread.
 _THREADS = 4
+# To revoke the token is a courtesy: no stop waits longer for it.
+_LEAVE_S = 1.0
+_KEPT = "what is held goes on to count"
 
 _log = logging.getLogger(__name__)
+
+
+def settings_of(
+    found: Mapping[str, object], names: Collection[str]
+) -> tuple[dict[str, str], set[str]]:
+    """What of a secret is a setting of ours, by the setting's name; and the keys that are not."""
+    held, strangers = {}, set()
+    for key, value in found.items():
+        name = key.upper() if key.upper().startswith(_PREFIX) else _PREFIX + key.upper()
+        if name in names and isinstance(value, str):
+            held[name] = value
+        else:
+            strangers.add(key)
+    return held, strangers
 
 
 class VaultMetrics:
@@ -103,7 +121,19 @@ class Vault:
         self.changed: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
 
     async def run(self) -> None:
-        """Keep the secrets fresh until cancelled."""
+        """Keep the secrets fresh until cancelled; then the token is revoked, if that is quick."""
+        try:
+            await self._keep_fresh()
+        finally:
+            if (token := self._token) is not None:
+                # Not waited for: whoever is cancelled here wants to leave.
+                leaving = trio.CancelScope(deadline=trio.current_time() + _LEAVE_S, shield=True)
+                with leaving, suppress(SecretsError):
+                    await trio.to_thread.run_sync(
+                        self._client.revoke, token.text, abandon_on_cancel=True
+                    )
+
+    async def _keep_fresh(self) -> None:
         failures = 0
         while True:
             self._poked = trio.Event()
@@ -138,10 +168,14 @@ class Vault:
         if not self.is_known:
             raise StoreUnavailable(self.error or "Vault: not asked yet")
 
+    def note(self) -> str | None:
+        """What should be looked at although the secrets are known; None: nothing."""
+        return None if self.error is None else f"{self.error}; {_KEPT}"
+
     def _note(self, exc: SecretsError, failures: int) -> None:
         self._metrics.up.set(0)
         if failures == 1 or str(exc) != self.error:
-            kept = "what is held goes on to count" if self.is_known else "no secret is held yet"
+            kept = _KEPT if self.is_known else "no secret is held yet"
             _log.error("secrets: %s; %s", exc, kept)
         self.error = str(exc)
 
@@ -192,24 +226,16 @@ class Vault:
             await self._log_in()
             fresh = self._token.text
             found = await self._ask("read", lambda: self._client.read(fresh))
-        held = self._settings_of(found)
+        held, strangers = settings_of(found, self._names)
+        for key in sorted(strangers - self._strangers):
+            _log.warning("secrets: %.64r in Vault is no secret of ours, or no text", key)
+        self._strangers |= strangers
         if self.is_known and held == self.held:
             return
         self.is_known, self.held = True, held
         self._metrics.changes.inc()
         _log.info("secrets: read from Vault: %s", ", ".join(sorted(held)) or "none")
         await self.changed()
-
-    def _settings_of(self, found: Mapping[str, object]) -> dict[str, str]:
-        held = {}
-        for key, value in found.items():
-            name = key.upper() if key.upper().startswith(_PREFIX) else _PREFIX + key.upper()
-            if name in self._names and isinstance(value, str):
-                held[name] = value
-            elif key not in self._strangers:
-                self._strangers.add(key)
-                _log.warning("secrets: %.64r in Vault is no secret of ours, or no text", key)
-        return held
 
     async def _find_secret_id(self) -> str:
         try:

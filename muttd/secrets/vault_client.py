@@ -1,7 +1,8 @@
 """Vault's HTTP API through hvac: one request, one answer or one error of ours. It blocks.
 
-    unwrap   POST sys/wrapping/unwrap         login   POST auth/approle/login
-    read     GET SECRETS/data/PATH            renew   POST auth/token/renew-self
+    unwrap   POST sys/wrapping/unwrap         login    POST auth/approle/login
+    read     GET SECRETS/data/PATH            renew    POST auth/token/renew-self
+                                              revoke   POST auth/token/revoke-self
 
     no connection, 429, 5xx, sealed, no answer of its API   SecretsUnavailable
     400, 401, 403, 404                                      SecretsRefused
@@ -84,6 +85,11 @@ class VaultClient:
         """Make a token live longer; its new TTL is what its maximum leaves."""
         with self._asking("renew the token", token) as client:
             return _token(client.auth.token.renew_self())
+
+    def revoke(self, token: str) -> None:
+        """Make a token worthless."""
+        with self._asking("revoke the token", token) as client:
+            client.auth.token.revoke_self()
 
     def read(self, token: str) -> dict[str, object]:
         """The newest version of the secret: what is under its keys."""

@@ -21,10 +21,14 @@ class Probe:
 
     Args:
         ping: Returns when the neighbour is well.
+        note: Says what should be looked at although it is well; None: nothing.
     """
 
-    def __init__(self, ping: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, ping: Callable[[], Awaitable[None]], note: Callable[[], str | None] = lambda: None
+    ) -> None:
         self._ping = ping
+        self.note = note
         self._asked = trio.Event()
         self._answered = trio.Event()
         self._error: str | None = None

@@ -282,6 +282,8 @@ def _depth_warnings(parts: Parts, queue: Mapping[str, Mapping[str, Any]]) -> lis
 
 def _warnings(parts: Parts, dependencies: Mapping[str, dict[str, Any]]) -> list[str]:
     warnings = [f"{name}: {each['error']}" for name, each in dependencies.items() if not each["ok"]]
+    notes = {name: each.note() for name, each in parts.probes.items() if dependencies[name]["ok"]}
+    warnings += [f"{name}: {note}" for name, note in notes.items() if note]
     spool = parts.spool()
     if spool is not None and spool.since is not None:
         warnings.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -101,6 +102,10 @@ def test_a_daemon_receives_while_vault_is_away_at_its_start_and_goes_on_when_it_
     assert ingest(alpha, "LINK-3-UPDOWN") == 200
     [call] = eventually(lambda: webhook.accepted)
     assert call.headers["Authorization"] == "Bearer moog-s3cret"
+    alpha.process.send_signal(signal.SIGHUP)
+    warnings = eventually(lambda: get(alpha, "/api/v2/status")["warnings"])
+    assert any(each.startswith("secrets: Vault") for each in warnings)
+    assert not unready(alpha)
     shown = "\n".join(alpha.log)
     assert "MUTTD_REDIS_PASSWORD" in shown
     assert not [secret for secret in SECRETS.values() if secret in shown]
@@ -130,6 +135,22 @@ def test_keys_of_the_api_and_the_webhook_overlap_while_they_change(
     vault.put({**SECRETS, "MUTTD_INGEST_API_KEY": "ingest-n3w"})
     eventually(lambda: ingest(alpha, "by the old one"), (401).__eq__)
     assert ingest(alpha, "by the new one", key="ingest-n3w") == 200
+
+
+def test_a_command_finds_its_key_in_vault_and_leaves_no_token_there(
+    start_daemon: Start, vault: VaultServer, environ: dict[str, str], tmp_path: Path
+) -> None:
+    alpha = start_daemon(**environ)
+    eventually(lambda: not unready(alpha))
+    own = len(vault.tokens)
+    command = [sys.executable, "-m", "muttd", "rules", "list", "--url", alpha.url]
+    listed = subprocess.run(command, env=environ, capture_output=True, text=True)
+    assert listed.returncode == 0, listed.stderr
+    assert len(vault.tokens) == own
+    vault.may_read = False
+    refused = subprocess.run(command, env=environ, capture_output=True, text=True)
+    assert (refused.returncode, "Vault does not let us read" in refused.stderr) == (77, True)
+    assert len(vault.tokens) == own
 
 
 def test_a_secret_id_that_others_can_read_is_refused_with_the_command_that_mends_it(

@@ -165,6 +165,20 @@ async def test_a_token_that_cannot_be_renewed_is_replaced_before_it_ends(
         assert server.count(*RENEW) == 0
 
 
+async def test_who_stops_leaves_no_token_behind_and_waits_for_nobody(
+    server: VaultServer, options: VaultOptions
+) -> None:
+    async with kept_fresh(options) as scene:
+        await scene.wait(lambda: scene.told)
+        assert len(server.tokens) == 1
+    assert server.tokens == []
+    with trio.fail_after(10):
+        async with kept_fresh(options) as scene:
+            await scene.wait(lambda: scene.told)
+            server.answers.clear()
+    server.answers.set()
+
+
 async def test_a_token_that_was_revoked_is_replaced_at_the_next_read(
     server: VaultServer, options: VaultOptions
 ) -> None:

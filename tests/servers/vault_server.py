@@ -2,6 +2,7 @@
 
     POST /v1/auth/MOUNT/login        AppRole: secret ids with a TTL and a number of uses
     POST /v1/auth/token/renew-self   up to the token's maximum TTL
+    POST /v1/auth/token/revoke-self
     POST /v1/sys/wrapping/unwrap     a wrapping token opens once
     GET  /v1/MOUNT/data/PATH         KV version 2: newest or ?version=N, deleted ones 404
     GET  /v1/sys/health              200, or 503 when sealed
@@ -185,6 +186,9 @@ class VaultServer:
                 return 403, {"errors": ["permission denied"]}
             if method in ("POST", "PUT") and path == "/v1/auth/token/renew-self":
                 return self._renew(token, held)
+            if (method, path) == ("POST", "/v1/auth/token/revoke-self"):
+                del self._tokens[token]
+                return 204, {}
             prefix = f"/v1/{self.secrets_mount}/data/"
             if method == "GET" and path.startswith(prefix):
                 return self._read(path.removeprefix(prefix), target)
@@ -296,7 +300,7 @@ def _handler_of(vault: VaultServer) -> type[BaseHTTPRequestHandler]:
             vault.answers.wait()
             headers = dict(self.headers.items())
             status, document = vault.answer(self.command, self.path, headers, body)
-            octets = json.dumps(document).encode()
+            octets = b"" if status == 204 else json.dumps(document).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(octets)))
