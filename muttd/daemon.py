@@ -113,7 +113,8 @@ class _Daemon:
         """The nursery tree."""
         with trio.open_signal_receiver(*_SIGNALS) as signals:
             bound = bind_all(self._settings, inherited_sockets(os.environ, os.getpid()))
-            async with open_parts(self._settings, self._reveal_moog_keys) as parts:
+            destinations = self._reloadable.destinations
+            async with open_parts(self._settings, destinations, self._reveal_moog_keys) as parts:
                 scene = status_parts(self._settings, parts, bound, lambda: self._is_draining)
                 async with trio.open_nursery() as watch:
                     self._start_vault(watch, parts)
@@ -159,8 +160,8 @@ class _Daemon:
             workers.start_soon(parts.mibs.run)
             workers.start_soon(parts.alerter.run)
             workers.start_soon(parts.meta_alerts.run)
-            if parts.forwarder is not None:
-                workers.start_soon(parts.forwarder.run)
+            workers.start_soon(parts.outbound.dispatch.run)
+            workers.start_soon(parts.outbound.upkeep.run)
             workers.start_soon(parts.dynamic_watch.run)
             archive_dir = self._settings.retention.archive_dir
             store, dynamic, watch = parts.backends.store, parts.dynamic, parts.dynamic_watch
@@ -213,7 +214,8 @@ class _Daemon:
         self._reloadable.replace(files)
         parts.rules.poke()
         parts.dynamic_watch.poke()
-        _log.info("reload: rules, MIBs, secrets, SNMPv3 users, certificates and sources read again")
+        parts.outbound.use(settings, files.destinations)
+        _log.info("reload: rules, MIBs, secrets, users, certificates, sources, destinations read")
 
     def _load(self) -> Settings:
         return load(os.environ, vault=None if self._vault is None else self._vault.held)
@@ -233,8 +235,7 @@ class _Daemon:
         self._moog_keys = settings.moog.api_keys
         self._reloadable.use_secrets(settings)
         parts.backends.use_passwords(settings)
-        if parts.forwarder is not None:
-            parts.forwarder.poke()
+        parts.outbound.dispatch.poke()
 
     def _reveal_moog_keys(self) -> list[str]:
         return [key.reveal() for key in self._moog_keys]
@@ -242,16 +243,13 @@ class _Daemon:
     async def _drain(self, parts: Parts, listeners: Intakes) -> None:
         """Let the workers finish what came in, as long as they get on with it."""
         parts.alerter.leave_when_held_up()
-        if parts.forwarder is not None:
-            parts.forwarder.leave_when_held_up()
+        parts.outbound.dispatch.leave_when_held_up()
         await listeners.drain()
         await parts.intake.wait_empty()
         while await self._is_busy(parts):  # noqa: ASYNC110 -- a backend's depth has no trio.Event
             await trio.sleep(_DRAIN_CHECK_S)
         parts.alerter.stop()
-        if parts.forwarder is not None:
-            parts.forwarder.stop()
-            await parts.forwarder.wait_stopped()
+        await parts.outbound.dispatch.stop()
         # Without rules it has not begun.
         if parts.rules.is_loaded:
             await parts.alerter.wait_stopped()
@@ -268,11 +266,9 @@ class _Daemon:
         try:
             if (await parts.backends.queue.depth(Stream.INGEST)).items:
                 return True
-            alerts = (await parts.backends.queue.depth(Stream.ALERT)).items
+            return await parts.outbound.dispatch.is_busy()
         except StoreUnavailable:
             return False
-        forwarder = parts.forwarder
-        return bool(alerts) and forwarder is not None and forwarder.state in ("idle", "delivering")
 
     def _announce(self, bound: Bound) -> None:
         # What is there now stays: the collector need not look at it again and again.

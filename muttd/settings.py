@@ -126,6 +126,20 @@ class MoogSettings:
         at_least=0.1,
         at_most=3600,
     )
+    headers: str = setting(
+        "", "Further header fields, as NAME=VALUE, several separated by commas; no secrets."
+    )
+    tls_ca: Path | None = setting(
+        None, "File with the authorities that the webhook's certificate must come from."
+    )
+    tls_cert: Path | None = setting(None, "File with our certificate for the webhook.")
+    tls_key: Path | None = setting(None, "File with its key, where it is not in the same file.")
+    concurrency: int = setting(
+        4,
+        "Most attempts under way at a time; never two of one signature.",
+        at_least=1,
+        at_most=100,
+    )
     backoff_base_s: float = setting(
         1.0,
         "Longest wait after the first failed attempt; it doubles with each one more.",
@@ -183,6 +197,9 @@ class Settings:
         unit="seconds",
         at_least=0.1,
         at_most=3600,
+    )
+    destinations_file: Path | None = setting(
+        None, "File with further destinations of alerts (docs/delivery.md)."
     )
     keys: KeySettings = group(KeySettings, "MUTTD_")
     syslog: SyslogSettings = group(SyslogSettings, "MUTTD_SYSLOG_")

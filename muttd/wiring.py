@@ -16,7 +16,6 @@ from prometheus_client import CollectorRegistry, Gauge, PlatformCollector, Proce
 
 from muttd import __version__
 from muttd.accounts import Accounts
-from muttd.decision import AlertState
 from muttd.dynamic import Dynamic
 from muttd.errors import ConfigError
 from muttd.event import EventIds, utc_now
@@ -27,20 +26,23 @@ from muttd.settings import Settings, configured_keys
 from muttd.settings_values import Address
 from muttd.state_dir import instance_id
 from muttd.wiring_backends import Backends, open_backends
+from muttd.wiring_destinations import Destinations, Shared, lines_of
 from muttd.wiring_snmp import open_mibs
 from muttd.workers.alerter import Alerter, AlerterMetrics, AlerterPolicy, Neighbours
+from muttd.workers.dispatch import Dispatch
 from muttd.workers.dynamic_watch import DynamicWatch
-from muttd.workers.forwarder import Forwarder, ForwarderMetrics, ForwarderPolicy
+from muttd.workers.forwarder_metrics import ForwarderMetrics
 from muttd.workers.gauges import Gauged, Gauges
 from muttd.workers.intake import Intake
+from muttd.workers.letter_upkeep import LetterMetrics, LetterUpkeep
 from muttd.workers.meta_alerts import MetaAlerts, MetaMetrics
 from muttd.workers.mib_watch import MibWatch
 from muttd.workers.peers import Peers
 from muttd.workers.probe import Probe
+from muttd.workers.routing import Router
 from muttd.workers.rules_watch import RulesWatch
 from muttd.workers.status import Parts as StatusParts
 from muttd.workers.status import Rates
-from muttd.workers.webhook import Webhook, WebhookSettings, open_webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,18 +129,19 @@ class Parts:
     mibs: MibWatch
     alerter: Alerter
     meta_alerts: MetaAlerts
-    forwarder: Forwarder | None
+    outbound: Outbound
 
 
 @asynccontextmanager
 async def open_parts(
-    settings: Settings, moog_keys: Callable[[], Sequence[str]]
+    settings: Settings, destinations: Destinations, moog_keys: Callable[[], Sequence[str]]
 ) -> AsyncIterator[Parts]:
     """Open queue and store and make the workers; closed with the block.
 
     Args:
         settings: All of them.
-        moog_keys: Gives the webhook's keys now in force.
+        destinations: Where alerts go.
+        moog_keys: Gives the keys of the first of them now in force.
 
     Raises:
         StoreRefused: A file is no database of ours, or another daemon has it.
@@ -150,7 +153,7 @@ async def open_parts(
         # where a state directory was copied to another host.
         consumer = f"{settings.daemon_name}.{own_id}"
         dynamic = Dynamic(settings.dynamic, configured=configured_keys(settings))
-        scene = (registry, own_id, dynamic)
+        scene = (registry, own_id)
         backends = await stack.enter_async_context(open_backends(settings, scene))
         queue, store, fanout = backends.queue, backends.store, backends.fanout
         accounts = Accounts(registry)
@@ -159,14 +162,14 @@ async def open_parts(
         mibs = await trio.to_thread.run_sync(open_mibs, settings, store)
         # Severities and uploaded MIBs are changed as rules are, and as seldom.
         backends.bulletin.listen(Topic.RULES, mibs.poke)
-        webhook = await _webhook(settings, stack, moog_keys)
-        forwarder = _forwarder(settings, backends, webhook, registry, consumer)
+        shared = Shared(backends, dynamic, consumer, moog_keys)
+        outbound = _outbound(settings, destinations, shared, registry)
         neighbours = Neighbours(queue=queue, store=store, fanout=fanout, rules=rules)
         policy = AlerterPolicy(
             consumer=consumer,
             batch_entries=settings.alerter.batch_entries,
             claim_idle_s=settings.queue.claim_idle_s,
-            alert_state=AlertState.UNROUTED if forwarder is None else AlertState.QUEUED,
+            router=outbound.dispatch.router,
             dynamic=dynamic,
         )
         yield Parts(
@@ -185,7 +188,7 @@ async def open_parts(
             mibs=mibs,
             alerter=Alerter(neighbours, policy, AlerterMetrics(registry), event_ids),
             meta_alerts=MetaAlerts(neighbours, policy, MetaMetrics(registry)),
-            forwarder=forwarder,
+            outbound=outbound,
         )
 
 
@@ -208,44 +211,39 @@ def _watches(
     return rules, dynamic_watch
 
 
-async def _webhook(
-    settings: Settings, stack: AsyncExitStack, keys: Callable[[], Sequence[str]]
-) -> Webhook | None:
-    moog = settings.moog
-    if moog.webhook_url is None:
-        return None
-    return await stack.enter_async_context(
-        open_webhook(
-            WebhookSettings(
-                url=moog.webhook_url,
-                auth_header=moog.auth_header,
-                api_keys=keys,
-                timeout_s=moog.timeout_s,
-                daemon_name=settings.daemon_name,
-            )
-        )
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outbound:
+    """What sends alerts.
+
+    Attributes:
+        dispatch: The forwarders.
+        upkeep: Looks after what was given up on.
+        shared: What a reload leaves as it is.
+    """
+
+    dispatch: Dispatch
+    upkeep: LetterUpkeep
+    shared: Shared
+
+    def use(self, settings: Settings, destinations: Destinations) -> None:
+        """Send to these destinations from now on."""
+        lines = lines_of(settings, destinations, self.shared)
+        self.dispatch.replace(lines, destinations.routes)
+        self.dispatch.poke()
 
 
-def _forwarder(
-    settings: Settings,
-    backends: Backends,
-    webhook: Webhook | None,
-    registry: CollectorRegistry,
-    consumer: str,
-) -> Forwarder | None:
-    # Registered in any case: a dashboard must find the series at zero.
-    metrics = ForwarderMetrics(registry)
-    if webhook is None:
-        return None
-    policy = ForwarderPolicy(
-        consumer=consumer,
-        backoff_base_s=settings.moog.backoff_base_s,
-        backoff_cap_s=settings.moog.backoff_cap_s,
-        claim_idle_s=settings.queue.claim_idle_s,
+def _outbound(
+    settings: Settings, destinations: Destinations, shared: Shared, registry: CollectorRegistry
+) -> Outbound:
+    queue, store = shared.backends.queue, shared.backends.store
+    dispatch = Dispatch(
+        queue, store, Router(), ForwarderMetrics(registry), consumer=shared.consumer
     )
-    limit = backends.rate_limit
-    return Forwarder(backends.queue, backends.store, webhook, limit, policy, metrics)
+    metrics = LetterMetrics(registry)
+    upkeep = LetterUpkeep(queue, store, dispatch, shared.dynamic, metrics)
+    outbound = Outbound(dispatch=dispatch, upkeep=upkeep, shared=shared)
+    outbound.use(settings, destinations)
+    return outbound
 
 
 def _registry() -> CollectorRegistry:
@@ -270,6 +268,7 @@ def gauges(settings: Settings, parts: Parts) -> Gauges:
         probes=parts.probes,
         lag_s=lambda: parts.alerter.lag_s,
         rules=parts.rules,
+        destinations=lambda: parts.outbound.dispatch.names,
     )
     return Gauges(gauged, parts.registry)
 
@@ -292,7 +291,7 @@ def status_parts(
         intake=parts.intake,
         alerter=parts.alerter,
         meta_alerts=parts.meta_alerts,
-        forwarder=parts.forwarder,
+        dispatch=parts.outbound.dispatch,
         rules=parts.rules,
         spool=parts.backends.spool_state,
         peers=parts.peers,

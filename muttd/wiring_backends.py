@@ -20,14 +20,15 @@ from typing import TypeVar
 import trio
 from prometheus_client import CollectorRegistry
 
-from muttd.dynamic import Dynamic
 from muttd.errors import ConfigError
+from muttd.queue.breaker import Breaker, BreakerLimits, LocalBreaker
 from muttd.queue.bulletin import Bulletin, NoBulletin
 from muttd.queue.contract import Queue, Stream
 from muttd.queue.counters import LocalRateLimit, Pace, RateLimit
 from muttd.queue.fanout import Fanout, LocalFanout
 from muttd.queue.peers import NoPeers, PeerBoard
 from muttd.queue.redis import RedisQueue
+from muttd.queue.redis_breaker import RedisBreaker
 from muttd.queue.redis_bulletin import RedisBulletin
 from muttd.queue.redis_counters import RedisRateLimit
 from muttd.queue.redis_fanout import RedisFanout
@@ -56,7 +57,8 @@ class Backends:
     """What the workers lean on.
 
     Attributes:
-        rate_limit: Of the webhook.
+        make_limit, make_breaker: Of one destination, by its name and what gives the limits in
+            force.
         spool: In front of the queue; None when the queue is in the state directory.
         tasks: What must run in the background for the others to work.
         logins: What takes the passwords of settings that were read again.
@@ -67,7 +69,8 @@ class Backends:
     fanout: Fanout
     bulletin: Bulletin
     board: PeerBoard
-    rate_limit: RateLimit
+    make_limit: Callable[[str, Callable[[], Pace]], RateLimit]
+    make_breaker: Callable[[str, Callable[[], BreakerLimits]], Breaker]
     spool: SpooledQueue | None
     tasks: tuple[Callable[[], Awaitable[None]], ...] = ()
     logins: tuple[Callable[[Settings], None], ...] = ()
@@ -89,7 +92,7 @@ class Backends:
 
 @asynccontextmanager
 async def open_backends(
-    settings: Settings, scene: tuple[CollectorRegistry, str, Dynamic]
+    settings: Settings, scene: tuple[CollectorRegistry, str]
 ) -> AsyncIterator[Backends]:
     """Open what the settings choose; closed with the block.
 
@@ -112,7 +115,7 @@ async def open_backends(
         else:
             store = postgres = await stack.enter_async_context(open_postgres_store(database))
         if redis is None:
-            backends = await _embedded(settings, stack, store, scene[2])
+            backends = await _embedded(settings, stack, store)
         else:
             backends = await _shared(settings, stack, store, redis, scene)
         if postgres is not None:
@@ -129,14 +132,7 @@ def _limits(settings: Settings) -> dict[Stream, int]:
     return {Stream.INGEST: settings.queue.max_events, Stream.ALERT: _ALERT_LIMIT}
 
 
-def _moog_pace(dynamic: Dynamic) -> Pace:
-    current = dynamic.current
-    return Pace(current.moog_rate_limit, current.moog_rate_period)
-
-
-async def _embedded(
-    settings: Settings, stack: AsyncExitStack, store: Store, dynamic: Dynamic
-) -> Backends:
+async def _embedded(settings: Settings, stack: AsyncExitStack, store: Store) -> Backends:
     path = settings.state_dir / "queue.db"
     return Backends(
         queue=await stack.enter_async_context(open_queue(path, limits=_limits(settings))),
@@ -144,7 +140,8 @@ async def _embedded(
         fanout=LocalFanout(),
         bulletin=NoBulletin(),
         board=NoPeers(),
-        rate_limit=LocalRateLimit(partial(_moog_pace, dynamic)),
+        make_limit=lambda _, pace: LocalRateLimit(pace),
+        make_breaker=lambda _, limits: LocalBreaker(limits),
         spool=None,
     )
 
@@ -154,9 +151,9 @@ async def _shared(
     stack: AsyncExitStack,
     store: Store,
     options: RedisOptions,
-    scene: tuple[CollectorRegistry, str, Dynamic],
+    scene: tuple[CollectorRegistry, str],
 ) -> Backends:
-    registry, instance_id, dynamic = scene
+    registry, instance_id = scene
     link = await stack.enter_async_context(open_link(options))
     spool = await stack.enter_async_context(
         open_spooled(
@@ -173,7 +170,8 @@ async def _shared(
         fanout=fanout,
         bulletin=bulletin,
         board=RedisPeers(link, instance_id=instance_id),
-        rate_limit=RedisRateLimit(link, "moog", partial(_moog_pace, dynamic)),
+        make_limit=partial(RedisRateLimit, link),
+        make_breaker=partial(RedisBreaker, link, instance_id),
         spool=spool,
         tasks=(bulletin.run, fanout.run, spool.run),
         logins=(partial(_log_in_to_redis, link),),

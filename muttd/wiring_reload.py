@@ -1,4 +1,4 @@
-"""What SIGHUP reads again: SNMPv3 users, certificates, the file of sources.
+"""What SIGHUP reads again: SNMPv3 users, certificates, the files of sources and destinations.
 
     settings --read_files--> Files --replace--> Reloadable, all of it or nothing
 
@@ -22,6 +22,7 @@ from muttd.settings import Settings
 from muttd.snmp_users import read_users
 from muttd.sources import Sources, SourceTable, read_sources
 from muttd.tls_files import LoadedTls
+from muttd.wiring_destinations import Destinations, load_destinations
 from muttd.wiring_snmp import open_usm
 from muttd.wiring_tls import load_tls, open_tls
 
@@ -38,11 +39,13 @@ class Files:
         users: Of SNMPv3.
         tls: Certificates by listener.
         sources: Who may send, and how.
+        destinations: Where alerts go.
     """
 
     users: list[UsmUser]
     tls: dict[str, LoadedTls]
     sources: SourceTable
+    destinations: Destinations
 
     @property
     def warnings(self) -> list[str]:
@@ -79,10 +82,11 @@ def read_files(settings: Settings, *, forgive_expired: bool) -> Files:
     users = checked(lambda: read_users(settings.snmp.users_file))
     tls = checked(lambda: load_tls(settings, forgive_expired=forgive_expired))
     sources = checked(lambda: read_sources(settings.sources_file))
+    destinations = checked(lambda: load_destinations(settings))
     checked(lambda: refuse_clear_links(settings, users or ()))
-    if mistakes or users is None or tls is None or sources is None:
+    if mistakes or users is None or tls is None or sources is None or destinations is None:
         raise ConfigError(mistakes)
-    return Files(users, tls, sources)
+    return Files(users, tls, sources, destinations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +98,14 @@ class Reloadable:
         tls: By listener that speaks it.
         sources: Who may send, and how.
         communities: Of SNMPv1 and v2c; they are secrets, not a file.
+        destinations: Where alerts go at the start; the dispatch is told of others.
     """
 
     usm: Usm
     tls: dict[str, ServerTls]
     sources: Sources
     communities: Communities
+    destinations: Destinations
 
     @classmethod
     def open(cls, settings: Settings) -> Reloadable:
@@ -111,7 +117,8 @@ class Reloadable:
         files = read_files(settings, forgive_expired=True)
         files.log_warnings()
         usm, tls = open_usm(settings, files.users), open_tls(settings, files.tls)
-        return cls(usm, tls, Sources(files.sources), Communities(_communities(settings)))
+        communities = Communities(_communities(settings))
+        return cls(usm, tls, Sources(files.sources), communities, files.destinations)
 
     def use_secrets(self, settings: Settings) -> None:
         """Put in force what of the settings' secrets is in use here."""

@@ -52,6 +52,7 @@ MAY_IMPORT = {
     "notify": set(),
     "state_dir": {"errors"},
     "snmp_users": {"errors", "protocol"},
+    "destinations": {"errors", "settings_values"},
     "tls_files": {"errors"},
     "sources": {"errors", "settings_values"},
     "migrations": {"errors"},
@@ -82,6 +83,7 @@ WIRING = {
     "daemon",
     "wiring",
     "wiring_backends",
+    "wiring_destinations",
     "wiring_intake",
     "wiring_reload",
     "wiring_secrets",
@@ -106,6 +108,7 @@ TESTED_BY = {
     "daemon": _WHOLE,
     "wiring": _WHOLE,
     "wiring_backends": _WHOLE,
+    "wiring_destinations": _WHOLE,
     "wiring_intake": _WHOLE,
     "wiring_reload": _WHOLE,
     "wiring_secrets": _WHOLE,
@@ -123,6 +126,7 @@ TESTED_BY = {
     "workers.kernel_drops": _WHOLE,
     "workers.retention": _WHOLE,
     "workers.status": _WHOLE,
+    "workers.status_destinations": _WHOLE,
     "workers.webhook": _WHOLE,
 }
 

@@ -144,6 +144,12 @@ def test_every_setting_can_be_set_by_its_name() -> None:
             "MUTTD_ALERTER_MAX_RETRIES": "4",
             "MUTTD_HISTORY_DAYS": "0",
             "MUTTD_MOOG_RATE_PERIOD_S": "2",
+            "MUTTD_MOOG_HEADERS": "X-Tenant=noc",
+            "MUTTD_MOOG_TLS_CA": "/etc/mutt/moog-ca.pem",
+            "MUTTD_MOOG_TLS_CERT": "/etc/mutt/moog.pem",
+            "MUTTD_MOOG_TLS_KEY": "/etc/mutt/moog.key",
+            "MUTTD_MOOG_CONCURRENCY": "8",
+            "MUTTD_DESTINATIONS_FILE": "/etc/mutt/destinations.yaml",
         }
     )
     # A setting that is declared and not named above would still have its default.

@@ -109,16 +109,29 @@ def _pipeline(status: Mapping[str, Any], palette: Palette) -> Iterator[str]:
         f"decided    {counts['matched']} matched, {counts['unmatched']} unmatched, "
         + (palette.paint(buried, "red") if counts["buried"] else buried)
     )
-    forwarder = status["forwarder"]
-    where = forwarder["destination"] or "no webhook is set"
-    dead = f"{forwarder['dead']} dead"
-    yield (
-        f"forwarder  {where}: {forwarder['state']}, {forwarder['delivered']} delivered, "
-        f"{forwarder['retried']} retried, "
-        + (palette.paint(dead, "red") if forwarder["dead"] else dead)
-    )
-    if forwarder["last_error"]:
-        yield palette.paint(printable(f"           {forwarder['last_error']}"), "yellow")
+    yield from _destinations(status, palette)
+
+
+def _destinations(status: Mapping[str, Any], palette: Palette) -> Iterator[str]:
+    # A daemon from before there were several says only what its one forwarder does.
+    rows = status.get("destinations") or [status["forwarder"]]
+    for row in rows:
+        where = row.get("name") or row["destination"] or "no webhook is set"
+        breaker = row.get("breaker")
+        state = row["state"]
+        if state == "open" and breaker is not None:
+            state = f"open after {breaker['failures']} failures, next try in"
+            state += f" {age(breaker['probe_in_s'])}"
+        if row["state"] in ("held", "open"):
+            state = palette.paint(state, "red")
+        dead = f"{row['dead']} dead"
+        waiting = f", {row['waiting']} waiting" if row.get("waiting") else ""
+        yield (
+            f"forwarder  {where}: {state}{waiting}, {row['delivered']} delivered, "
+            f"{row['retried']} retried, " + (palette.paint(dead, "red") if row["dead"] else dead)
+        )
+        if row["last_error"]:
+            yield palette.paint(printable(f"           {row['last_error']}"), "yellow")
 
 
 def _spool(spool: Mapping[str, Any], palette: Palette) -> str:

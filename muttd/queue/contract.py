@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from muttd.queue.letters import DeadLetter, Letters, Past
+from muttd.queue.letters import DeadLetter, LetterKind, Letters, Past
 
 if TYPE_CHECKING:
     from muttd.queue.ledger import Counted, Ledger
@@ -31,6 +31,33 @@ class Stream(enum.StrEnum):
 
     INGEST = "ingest"  # batches of events, muttd.event.encode_events
     ALERT = "alert"  # batches of alerts, muttd.decision.encode_alerts
+
+
+# The destination whose stream has no name of its own.
+MOOG = "moog"
+
+
+def alert_stream(destination: str) -> str:
+    """The stream of the alerts for one destination: none of them waits behind another's.
+
+    "moog" has Stream.ALERT; any other, say "tickets", has "alert.tickets".
+    """
+    return Stream.ALERT.value if destination == MOOG else f"{Stream.ALERT}.{destination}"
+
+
+def destination_of(stream: str) -> str | None:
+    """Whose alerts a stream holds; None: it holds none."""
+    if stream == Stream.ALERT:
+        return MOOG
+    kind, _, name = stream.partition(".")
+    return name if kind == Stream.ALERT and name else None
+
+
+def stream_of(letter: DeadLetter) -> str:
+    """Where a dead letter goes when it is replayed."""
+    if letter.kind is LetterKind.EVENT:
+        return Stream.INGEST
+    return alert_stream(letter.destination or MOOG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +118,7 @@ class Queue(Protocol):
         """What was buried."""
         ...
 
-    async def append(self, stream: Stream, batches: Sequence[Batch]) -> None:
+    async def append(self, stream: str, batches: Sequence[Batch]) -> None:
         """Append batches, in this order, all or none; durable when it returns.
 
         Raises:
@@ -100,9 +127,7 @@ class Queue(Protocol):
         """
         ...
 
-    async def take(
-        self, stream: Stream, consumer: str, *, count: int, wait_s: float
-    ) -> list[Entry]:
+    async def take(self, stream: str, consumer: str, *, count: int, wait_s: float) -> list[Entry]:
         """Take up to count entries that no consumer holds, oldest first.
 
         Waits up to wait_s seconds for the first one; an empty list when none came. Cancelling it
@@ -112,10 +137,10 @@ class Queue(Protocol):
 
     async def ack(
         self,
-        stream: Stream,
+        stream: str,
         entry_ids: Sequence[str],
         *,
-        then_append: Sequence[tuple[Stream, Batch]] = (),
+        then_append: Sequence[tuple[str, Batch]] = (),
         counted: Counted | None = None,
     ) -> None:
         """Forget entries, append batches elsewhere and count in the ledger: all or nothing.
@@ -125,11 +150,11 @@ class Queue(Protocol):
         """
         ...
 
-    async def touch(self, stream: Stream, consumer: str, entry_ids: Sequence[str]) -> None:
+    async def touch(self, stream: str, consumer: str, entry_ids: Sequence[str]) -> None:
         """Say that the consumer is alive and still works on these: their idle time starts anew."""
         ...
 
-    async def release(self, stream: Stream, consumer: str, entry_ids: Sequence[str]) -> None:
+    async def release(self, stream: str, consumer: str, entry_ids: Sequence[str]) -> None:
         """Hand back what the consumer holds, for whoever takes next, before anything newer.
 
         Holding it does not count as a delivery. What the consumer does not hold is ignored.
@@ -137,19 +162,23 @@ class Queue(Protocol):
         ...
 
     async def claim_idle(
-        self, stream: Stream, consumer: str, *, idle_s: float, count: int
+        self, stream: str, consumer: str, *, idle_s: float, count: int
     ) -> list[Entry]:
         """Take over up to count pending entries whose consumer was silent for idle_s or longer."""
         ...
 
     async def bury(
-        self, stream: Stream, entry_ids: Sequence[str], letters: Sequence[DeadLetter]
+        self, stream: str, entry_ids: Sequence[str], letters: Sequence[DeadLetter]
     ) -> None:
         """Forget entries and keep dead letters: both or neither. entry_ids may be empty."""
         ...
 
-    async def depth(self, stream: Stream) -> Depth:
+    async def depth(self, stream: str) -> Depth:
         """How much the stream holds."""
+        ...
+
+    async def destinations(self) -> list[str]:
+        """For which destinations alerts may wait, sorted; MOOG always."""
         ...
 
     async def ping(self) -> None:

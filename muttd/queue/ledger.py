@@ -220,10 +220,12 @@ class Ledger(Protocol):
         """The outbox, oldest first, and what is held; forgets what is of no use any more."""
         ...
 
-    async def settle(self, settled: Sequence[tuple[str, Batch | None]]) -> None:
-        """Take items out of the outbox and append the batch of each to the alert stream, at once.
+    async def settle(
+        self, settled: Sequence[tuple[str, Batch | None]], *, stream: str = ...
+    ) -> None:
+        """Take items out of the outbox and append the batch of each to a stream, at once.
 
-        An item that is gone already is passed over, its batch too.
+        By default to Stream.ALERT. An item that is gone already is passed over, its batch too.
         """
         ...
 

@@ -24,7 +24,7 @@ import trio
 
 from muttd.errors import QueueFull, StoreUnavailable
 from muttd.queue import redis_ledger_scripts, redis_letters, redis_scripts
-from muttd.queue.contract import Batch, Depth, Entry, Stream
+from muttd.queue.contract import MOOG, Batch, Depth, Entry, Stream
 from muttd.queue.ledger import Counted
 from muttd.queue.letters import DeadLetter, Past
 from muttd.queue.redis_errors import code_of
@@ -41,7 +41,7 @@ T = TypeVar("T")
 # How long one command waits for entries. Short: a primary that hangs is noticed by then.
 _BLOCK_S = 1.0
 # The stream is a part of the id: two streams give out the same ids of Redis.
-_ENTRY_ID = re.compile(r"([a-z]+):(([0-9]{1,20})-([0-9]{1,20}))")
+_ENTRY_ID = re.compile(r"([a-z0-9_.-]+):(([0-9]{1,20})-([0-9]{1,20}))")
 _MAX_ID_PART = 2**64 - 1
 _decode_past = msgspec.msgpack.Decoder(Past).decode
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -71,19 +71,19 @@ class RedisQueue:
 
     def __init__(self, link: RedisLink, *, limits: Mapping[Stream, int]) -> None:
         self._link = link
-        self._limits = dict(limits)
+        self._limits = {stream.value: limit for stream, limit in limits.items()}
         self._keys = RedisKeys(link.options.prefix)
         self._replicas = Replicas(link)
         self.letters = RedisLetters(link, self._keys)
         self.ledger = RedisLedger(link)
-        self._holdings: defaultdict[tuple[Stream, str], _Holding] = defaultdict(_Holding)
+        self._holdings: defaultdict[tuple[str, str], _Holding] = defaultdict(_Holding)
 
-    async def append(self, stream: Stream, batches: Sequence[Batch]) -> None:
+    async def append(self, stream: str, batches: Sequence[Batch]) -> None:
         """Append batches, in this order, all or none; the replicas have them when it returns."""
         if not batches:
             await trio.lowlevel.checkpoint()
             return
-        limit = self._limits[stream]
+        limit = self._limits.get(stream, self._limits[Stream.ALERT])
         arguments: list[str | int | bytes] = [limit]
         for batch in batches:
             arguments += [batch.item_count, batch.payload]
@@ -96,9 +96,7 @@ class RedisQueue:
 
         await self._write_confirmed(work)
 
-    async def take(
-        self, stream: Stream, consumer: str, *, count: int, wait_s: float
-    ) -> list[Entry]:
+    async def take(self, stream: str, consumer: str, *, count: int, wait_s: float) -> list[Entry]:
         """Take up to count entries that no consumer holds, oldest first.
 
         What this consumer held in a former life comes first, with deliveries counted on; then
@@ -120,10 +118,10 @@ class RedisQueue:
 
     async def ack(
         self,
-        stream: Stream,
+        stream: str,
         entry_ids: Sequence[str],
         *,
-        then_append: Sequence[tuple[Stream, Batch]] = (),
+        then_append: Sequence[tuple[str, Batch]] = (),
         counted: Counted | None = None,
     ) -> None:
         """Forget entries, append batches elsewhere and count, all in one script."""
@@ -142,14 +140,14 @@ class RedisQueue:
             await self._link.call(lambda c: script.run(c, keys, arguments))
         self._let_go(stream, entry_ids)
 
-    async def touch(self, stream: Stream, consumer: str, entry_ids: Sequence[str]) -> None:
+    async def touch(self, stream: str, consumer: str, entry_ids: Sequence[str]) -> None:
         """Say that the consumer is alive and still works on these."""
         arguments: list[str | int | bytes] = [consumer, *_ids_in(stream, entry_ids)]
         keys = [self._keys.stream(stream)]
         if entry_ids:
             await self._call_group(stream, lambda c: redis_scripts.TOUCH.run(c, keys, arguments))
 
-    async def release(self, stream: Stream, consumer: str, entry_ids: Sequence[str]) -> None:
+    async def release(self, stream: str, consumer: str, entry_ids: Sequence[str]) -> None:
         """Hand back what the consumer holds, for whoever takes next."""
         arguments: list[str | int | bytes] = [consumer, *_ids_in(stream, entry_ids)]
         keys = [self._keys.stream(stream)]
@@ -158,13 +156,13 @@ class RedisQueue:
         self._let_go(stream, entry_ids)
 
     async def claim_idle(
-        self, stream: Stream, consumer: str, *, idle_s: float, count: int
+        self, stream: str, consumer: str, *, idle_s: float, count: int
     ) -> list[Entry]:
         """Take over up to count pending entries whose consumer was silent for idle_s or longer."""
         return await self._claim(stream, consumer, [int(idle_s * 1000), count, ""])
 
     async def bury(
-        self, stream: Stream, entry_ids: Sequence[str], letters: Sequence[DeadLetter]
+        self, stream: str, entry_ids: Sequence[str], letters: Sequence[DeadLetter]
     ) -> None:
         """Forget entries and keep dead letters: both or neither. entry_ids may be empty."""
         keys = [self._keys.stream(stream), self._keys.sizes(stream)]
@@ -173,7 +171,7 @@ class RedisQueue:
         )
         self._let_go(stream, entry_ids)
 
-    async def depth(self, stream: Stream) -> Depth:
+    async def depth(self, stream: str) -> Depth:
         """How much the stream holds."""
         keys = [self._keys.stream(stream), self._keys.sizes(stream)]
         said: Any = await self._link.call(lambda c: redis_scripts.DEPTH.run(c, keys, []))
@@ -184,6 +182,15 @@ class RedisQueue:
             pending_items=pending_items,
             oldest_at=_appended_at(oldest.decode()) if oldest else None,
         )
+
+    async def destinations(self) -> list[str]:
+        """For which destinations alerts may wait, sorted."""
+
+        def work(client: redis.Redis) -> list[str]:
+            names: Any = client.smembers(self._keys.destinations)
+            return sorted({MOOG, *(name.decode() for name in names)})
+
+        return await self._link.call(work)
 
     async def ping(self) -> None:
         """Return when Redis takes a write, and is set up to keep what it has."""
@@ -208,7 +215,7 @@ class RedisQueue:
 
         await self._link.call_session(work_and_wait, wait_s=self._link.options.wait_s)
 
-    async def _read(self, stream: Stream, consumer: str, count: int, wait_s: float) -> list[Entry]:
+    async def _read(self, stream: str, consumer: str, count: int, wait_s: float) -> list[Entry]:
         key, holding = self._keys.stream(stream), self._holdings[stream, consumer]
         # BLOCK 0 would be for ever.
         block_ms = max(1, int(wait_s * 1000)) if wait_s > 0 else None
@@ -241,7 +248,7 @@ class RedisQueue:
         holding.entry_ids.update(entry.entry_id for entry in entries)
         return entries
 
-    async def _recover(self, stream: Stream, consumer: str, count: int) -> list[Entry]:
+    async def _recover(self, stream: str, consumer: str, count: int) -> list[Entry]:
         holding = self._holdings[stream, consumer]
         held = _ids_in(stream, holding.entry_ids)
         entries = await self._claim(stream, consumer, [0, count, consumer, *held])
@@ -249,7 +256,7 @@ class RedisQueue:
         return entries
 
     async def _claim(
-        self, stream: Stream, consumer: str, arguments: list[str | int | bytes]
+        self, stream: str, consumer: str, arguments: list[str | int | bytes]
     ) -> list[Entry]:
         keys = [self._keys.stream(stream)]
         said = await self._call_group(
@@ -259,12 +266,10 @@ class RedisQueue:
         self._holdings[stream, consumer].entry_ids.update(entry.entry_id for entry in entries)
         return entries
 
-    async def _call_group(self, stream: Stream, work: Callable[[redis.Redis], T]) -> T:
+    async def _call_group(self, stream: str, work: Callable[[redis.Redis], T]) -> T:
         return await self._link.call(partial(self._with_group, stream, work))
 
-    def _with_group(
-        self, stream: Stream, work: Callable[[redis.Redis], T], client: redis.Redis
-    ) -> T:
+    def _with_group(self, stream: str, work: Callable[[redis.Redis], T], client: redis.Redis) -> T:
         try:
             return work(client)
         except redis.ResponseError as exc:
@@ -278,13 +283,13 @@ class RedisQueue:
                 raise
         return work(client)
 
-    def _let_go(self, stream: Stream, entry_ids: Iterable[str]) -> None:
+    def _let_go(self, stream: str, entry_ids: Iterable[str]) -> None:
         for (held_stream, _), holding in self._holdings.items():
-            if held_stream is stream:
+            if held_stream == stream:
                 holding.entry_ids.difference_update(entry_ids)
 
 
-def _ids_in(stream: Stream, entry_ids: Iterable[str]) -> list[str]:
+def _ids_in(stream: str, entry_ids: Iterable[str]) -> list[str]:
     """Ids as Redis has them; what names no entry of this stream is left out."""
     found = map(_ENTRY_ID.fullmatch, entry_ids)
     return [
@@ -294,7 +299,7 @@ def _ids_in(stream: Stream, entry_ids: Iterable[str]) -> list[str]:
     ]
 
 
-def _forgotten(stream: Stream, entry_ids: Iterable[str]) -> list[str | int | bytes]:
+def _forgotten(stream: str, entry_ids: Iterable[str]) -> list[str | int | bytes]:
     ids = _ids_in(stream, entry_ids)
     return [len(ids), *ids]
 
@@ -304,7 +309,7 @@ def _appended_at(entry_id: str) -> datetime:
     return _EPOCH + timedelta(milliseconds=int(milliseconds))
 
 
-def _claimed(stream: Stream, said: object) -> list[Entry]:
+def _claimed(stream: str, said: object) -> list[Entry]:
     rows: Any = said
     return [
         _entry(stream, entry_id, deliveries, dict(zip(fields[::2], fields[1::2], strict=True)))
@@ -312,9 +317,7 @@ def _claimed(stream: Stream, said: object) -> list[Entry]:
     ]
 
 
-def _entry(
-    stream: Stream, redis_id: bytes, deliveries: int, fields: Mapping[bytes, bytes]
-) -> Entry:
+def _entry(stream: str, redis_id: bytes, deliveries: int, fields: Mapping[bytes, bytes]) -> Entry:
     entry_id = redis_id.decode()
     return Entry(
         entry_id=f"{stream}:{entry_id}",

@@ -3,13 +3,19 @@
     {mutt}:ingest            stream   one entry per batch: payload (octets), n (items in it), and
                                       past, MessagePack, when it was a dead letter before
     {mutt}:ingest:sizes      hash     entry id -> n, of each entry in the stream; total -> the sum
-    {mutt}:alert             stream   the same for alerts
+    {mutt}:alert             stream   the same for alerts, for the destination moog
     {mutt}:alert:sizes       hash
+    {mutt}:alert.NAME        stream   the same for another destination
+    {mutt}:alert.NAME:sizes  hash
+    {mutt}:destinations      set      names of the others for which there ever were alerts
     {mutt}:letters           hash     letter id -> dead letter, MessagePack
     {mutt}:letters:event     zset     letter id, by the order in which it was buried; events
     {mutt}:letters:alert     zset     the same; alerts
     {mutt}:letters:buried    string   how many letters were ever buried: the next one's place
-    {mutt}:rate:moog         list     microseconds, the passes of the last rate period; expires
+    {mutt}:rate:NAME         list     microseconds, the passes of the last rate period of one
+                                      destination; expires
+    {mutt}:breaker:NAME      hash     the circuit breaker of one destination (redis_breaker)
+    {mutt}:breaker:NAME:flights  zset attempts under way, by when they count as dead
     {mutt}:peers             zset     instance id of each daemon, by when it was last seen
     {mutt}:peer:ID           string   what that daemon said of itself; expires
     {mutt}:ledger:KIND       hash     key -> value, MessagePack, of one kind (muttd/queue/ledger.py)
@@ -28,7 +34,7 @@ noeviction).
 
 from __future__ import annotations
 
-from muttd.queue.contract import Stream
+from muttd.queue.contract import Stream, alert_stream
 from muttd.queue.ledger import KINDS
 from muttd.queue.letters import LetterKind
 
@@ -50,16 +56,17 @@ class RedisKeys:
         self.tag = f"{{{prefix}}}"
         self.letters = f"{self.tag}:letters"
         self.buried = f"{self.tag}:letters:buried"
+        self.destinations = f"{self.tag}:destinations"
         self.peers = f"{self.tag}:peers"
         self.watch = f"{self.tag}:ledger:watch"
         self.news_channel = f"{self.tag}:news"
         self.live_channel = f"{self.tag}:live"
 
-    def stream(self, stream: Stream) -> str:
+    def stream(self, stream: str) -> str:
         """The entries."""
         return f"{self.tag}:{stream}"
 
-    def sizes(self, stream: Stream) -> str:
+    def sizes(self, stream: str) -> str:
         """How many items each entry holds, and all together."""
         return f"{self.tag}:{stream}:sizes"
 
@@ -79,19 +86,29 @@ class RedisKeys:
             f"{self.tag}:ledger:evicted",
         ]
 
+    def breaker(self, name: str) -> str:
+        """The circuit breaker of one destination."""
+        return f"{self.tag}:breaker:{name}"
+
+    def breaker_flights(self, name: str) -> str:
+        """The attempts that it has admitted and that are under way."""
+        return f"{self.breaker(name)}:flights"
+
     def peer(self, instance_id: str) -> str:
         """What a daemon said of itself."""
         return f"{self.tag}:peer:{instance_id}"
 
-    def all(self) -> list[str]:
-        """Every key of the queue and of the ledger."""
+    def all(self, *destinations: str) -> list[str]:
+        """Every key of the queue and of the ledger, with those of further destinations."""
+        streams = [*Stream, *map(alert_stream, destinations)]
         return [
-            *(key for stream in Stream for key in (self.stream(stream), self.sizes(stream))),
+            *(key for stream in streams for key in (self.stream(stream), self.sizes(stream))),
             *(self.letters_of(kind) for kind in LetterKind),
             self.letters,
             self.buried,
             *self.ledger(),
             self.watch,
+            self.destinations,
         ]
 
 

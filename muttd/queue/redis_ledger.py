@@ -63,7 +63,9 @@ class RedisLedger:
         found, held, evicted = _due.decode(said)
         return found, LedgerStats(held, evicted)
 
-    async def settle(self, settled: Sequence[tuple[str, Batch | None]]) -> None:
+    async def settle(
+        self, settled: Sequence[tuple[str, Batch | None]], *, stream: str = Stream.ALERT
+    ) -> None:
         """Take items out of the outbox and append the batch of each, at once."""
         keys = self._keys.ledger()
         arguments: Arguments = []
@@ -73,7 +75,7 @@ class RedisLedger:
                 ids[1].append(due_id)
                 continue
             ids[0].append(due_id)
-            keys += [self._keys.stream(Stream.ALERT), self._keys.sizes(Stream.ALERT)]
+            keys += [self._keys.stream(stream), self._keys.sizes(stream)]
             arguments += [batch.item_count, batch.payload]
         given: Arguments = [_encode(MOST), _encode(ids), *arguments]
         await self._link.call(lambda client: scripts.SETTLE.run(client, keys, given))

@@ -20,12 +20,11 @@ import redis
 
 from muttd.errors import StoreRefused
 from muttd.queue import redis_scripts
-from muttd.queue.contract import Stream
+from muttd.queue.contract import stream_of
 from muttd.queue.letters import ANY_LETTER, DeadLetter, LetterKind, LetterQuery
 from muttd.queue.redis_keys import RedisKeys
 from muttd.queue.redis_link import RedisLink
 
-STREAM_OF = {LetterKind.EVENT: Stream.INGEST, LetterKind.ALERT: Stream.ALERT}
 # Letters read at a time. One may hold a whole event, which may have some hundred KiB.
 _PAGE_LETTERS = 200
 
@@ -163,7 +162,7 @@ def _replay(keys: RedisKeys, letter_ids: Sequence[str], client: redis.Redis) -> 
     moved_keys, arguments = [keys.letters], list[str | int | bytes]()
     for letter in _read(keys, [each for _, each in sorted(ranked)], client):
         if letter is not None:
-            stream = STREAM_OF[letter.kind]
+            stream = stream_of(letter)
             moved_keys += [keys.letters_of(letter.kind), keys.stream(stream), keys.sizes(stream)]
             arguments += [letter.letter_id, letter.payload, _encoder.encode(letter.past)]
     said: Any = redis_scripts.REPLAY.run(client, moved_keys, arguments)

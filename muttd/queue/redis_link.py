@@ -29,8 +29,9 @@ T = TypeVar("T")
 
 # Calls that answer at once. Few: what waits here would wait in Redis, which has one thread.
 _COMMAND_THREADS = 8
-# Calls that wait for something to come: a take per stream, a subscription.
-_WAITING_THREADS = 8
+# Calls that wait for something to come: a take per stream, which is one per destination and one
+# for events, and a subscription.
+_WAITING_THREADS = 64
 
 
 class RedisLink:

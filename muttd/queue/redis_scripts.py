@@ -28,7 +28,12 @@ local GROUP, RELEASED = '{GROUP}', '{RELEASED}'
 local function add(stream, sizes, n, payload, ...)
     local is_new = redis.call('EXISTS', stream) == 0
     local id = redis.call('XADD', stream, '*', 'n', n, 'payload', payload, ...)
-    if is_new then redis.call('XGROUP', 'CREATE', stream, GROUP, '0') end
+    if is_new then
+        redis.call('XGROUP', 'CREATE', stream, GROUP, '0')
+        -- In the same slot as the stream, by the same hash tag.
+        local tag, destination = string.match(stream, '^({.*}:)alert%.(.+)$')
+        if tag then redis.call('SADD', tag .. 'destinations', destination) end
+    end
     redis.call('HSET', sizes, id, n)
     redis.call('HINCRBY', sizes, 'total', n)
 end

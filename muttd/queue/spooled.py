@@ -122,14 +122,14 @@ class SpooledQueue:
             error=self._error,
         )
 
-    async def append(self, stream: Stream, batches: Sequence[Batch]) -> None:
+    async def append(self, stream: str, batches: Sequence[Batch]) -> None:
         """Append batches; events go to the spool while the remote queue is away.
 
         Raises:
             QueueFull: The remote queue is full and nothing waits in the spool.
             StoreUnavailable: The spool is full, or its disk.
         """
-        if stream is not Stream.INGEST:
+        if stream != Stream.INGEST:
             await self._remote.append(stream, batches)
             return
         async with self._turn:
@@ -232,49 +232,51 @@ class SpooledQueue:
             self._drained += item_count
             del entries[: len(part)]
 
-    async def take(
-        self, stream: Stream, consumer: str, *, count: int, wait_s: float
-    ) -> list[Entry]:
+    async def take(self, stream: str, consumer: str, *, count: int, wait_s: float) -> list[Entry]:
         """Take from the remote queue."""
         return await self._remote.take(stream, consumer, count=count, wait_s=wait_s)
 
     async def ack(
         self,
-        stream: Stream,
+        stream: str,
         entry_ids: Sequence[str],
         *,
-        then_append: Sequence[tuple[Stream, Batch]] = (),
+        then_append: Sequence[tuple[str, Batch]] = (),
         counted: Counted | None = None,
     ) -> None:
         """Ack in the remote queue."""
         await self._remote.ack(stream, entry_ids, then_append=then_append, counted=counted)
 
-    async def touch(self, stream: Stream, consumer: str, entry_ids: Sequence[str]) -> None:
+    async def touch(self, stream: str, consumer: str, entry_ids: Sequence[str]) -> None:
         """Touch in the remote queue."""
         await self._remote.touch(stream, consumer, entry_ids)
 
-    async def release(self, stream: Stream, consumer: str, entry_ids: Sequence[str]) -> None:
+    async def release(self, stream: str, consumer: str, entry_ids: Sequence[str]) -> None:
         """Release in the remote queue."""
         # Who releases is about to leave.
         self._check_away()
         await self._remote.release(stream, consumer, entry_ids)
 
     async def claim_idle(
-        self, stream: Stream, consumer: str, *, idle_s: float, count: int
+        self, stream: str, consumer: str, *, idle_s: float, count: int
     ) -> list[Entry]:
         """Claim from the remote queue."""
         return await self._remote.claim_idle(stream, consumer, idle_s=idle_s, count=count)
 
     async def bury(
-        self, stream: Stream, entry_ids: Sequence[str], letters: Sequence[DeadLetter]
+        self, stream: str, entry_ids: Sequence[str], letters: Sequence[DeadLetter]
     ) -> None:
         """Bury in the remote queue."""
         await self._remote.bury(stream, entry_ids, letters)
 
-    async def depth(self, stream: Stream) -> Depth:
+    async def depth(self, stream: str) -> Depth:
         """What the remote queue holds; the spool's part is in `state`."""
         self._check_away()
         return await self._remote.depth(stream)
+
+    async def destinations(self) -> list[str]:
+        """For which destinations the remote queue may hold alerts."""
+        return await self._remote.destinations()
 
     async def ping(self) -> None:
         """Return when the remote queue can take a write."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,12 +24,13 @@ import trio
 from muttd.errors import QueueFull, StoreUnavailable
 from muttd.migrations import find_sql_dir
 from muttd.queue import sqlite_books, sqlite_entries, sqlite_letters
-from muttd.queue.contract import Batch, Depth, Entry, Stream
+from muttd.queue.contract import MOOG, Batch, Depth, Entry, Stream, destination_of
 from muttd.queue.exclusive import hold_exclusively
 from muttd.queue.ledger import Counted
 from muttd.queue.letters import DeadLetter
+from muttd.queue.sqlite_entries import Tallies
 from muttd.queue.sqlite_ledger import SqliteLedger
-from muttd.queue.sqlite_letters import SqliteLetters, Tallies
+from muttd.queue.sqlite_letters import SqliteLetters
 from muttd.sqlite_file import SqliteFile, from_microseconds, open_sqlite
 
 # Room on the disk that append() leaves alone. Taking, acking and recording write as well: on a
@@ -57,11 +59,11 @@ class SqliteQueue:
     ) -> None:
         self._file = file
         self._reserve_octets = reserve_octets
-        self._limits = dict(limits)
+        self._limits = {stream.value: limit for stream, limit in limits.items()}
         # Replaced as a whole, by the writer thread, after each commit: whoever reads it sees the
         # state between two transactions.
         self._tallies = tallies
-        self._grown = {stream: trio.Event() for stream in Stream}
+        self._grown: defaultdict[str, trio.Event] = defaultdict(trio.Event)
         self.letters = SqliteLetters(file, self._change, self._wake, _now)
         self.ledger = SqliteLedger(self._change, self._wake, _now)
 
@@ -70,7 +72,7 @@ class SqliteQueue:
     ) -> T:
         # `work` changes a copy of the tallies along with the file; both take effect at commit.
         def work_on_copy(connection: sqlite3.Connection) -> tuple[T, Tallies]:
-            tallies = dict(self._tallies)
+            tallies = Tallies(self._tallies)
             return work(connection, tallies), tallies
 
         def committed(done: tuple[T, Tallies]) -> None:
@@ -78,6 +80,9 @@ class SqliteQueue:
 
         result, _ = await self._file.write(work_on_copy, committed=committed, durable=durable)
         return result
+
+    def _limit_of(self, stream: str) -> int:
+        return self._limits.get(stream, self._limits[Stream.ALERT])
 
     def _check_reserve(self) -> None:
         disk = os.statvfs(self._file.path)
@@ -88,16 +93,16 @@ class SqliteQueue:
                 f" and the last {self._reserve_octets >> 20} MiB are kept to drain the queue"
             )
 
-    def _wake(self, stream: Stream) -> None:
+    def _wake(self, stream: str) -> None:
         grown, self._grown[stream] = self._grown[stream], trio.Event()
         grown.set()
 
-    async def append(self, stream: Stream, batches: Sequence[Batch]) -> None:
+    async def append(self, stream: str, batches: Sequence[Batch]) -> None:
         """Append batches, in this order, all or none; durable when it returns."""
         item_count = sum(batch.item_count for batch in batches)
 
         def work(connection: sqlite3.Connection, tallies: Tallies) -> None:
-            tally, limit = tallies[stream], self._limits[stream]
+            tally, limit = tallies[stream], self._limit_of(stream)
             if tally.items + item_count > limit:
                 raise QueueFull(depth=tally.items, limit=limit)
             self._check_reserve()
@@ -106,9 +111,7 @@ class SqliteQueue:
         await self._change(work)
         self._wake(stream)
 
-    async def take(
-        self, stream: Stream, consumer: str, *, count: int, wait_s: float
-    ) -> list[Entry]:
+    async def take(self, stream: str, consumer: str, *, count: int, wait_s: float) -> list[Entry]:
         """Take up to count entries that no consumer holds, oldest first."""
 
         def work(connection: sqlite3.Connection, tallies: Tallies) -> list[Entry]:
@@ -134,10 +137,10 @@ class SqliteQueue:
 
     async def ack(
         self,
-        stream: Stream,
+        stream: str,
         entry_ids: Sequence[str],
         *,
-        then_append: Sequence[tuple[Stream, Batch]] = (),
+        then_append: Sequence[tuple[str, Batch]] = (),
         counted: Counted | None = None,
     ) -> None:
         """Forget entries, append batches elsewhere and count, all in one transaction."""
@@ -157,7 +160,7 @@ class SqliteQueue:
         for other in {other for other, _ in then_append}:
             self._wake(other)
 
-    async def touch(self, stream: Stream, consumer: str, entry_ids: Sequence[str]) -> None:
+    async def touch(self, stream: str, consumer: str, entry_ids: Sequence[str]) -> None:
         """Say that the consumer is alive and still works on these."""
         seqs = sqlite_entries.seqs_of(entry_ids)
 
@@ -166,7 +169,7 @@ class SqliteQueue:
 
         await self._change(work, durable=False)
 
-    async def release(self, stream: Stream, consumer: str, entry_ids: Sequence[str]) -> None:
+    async def release(self, stream: str, consumer: str, entry_ids: Sequence[str]) -> None:
         """Hand back what the consumer holds, for whoever takes next."""
         seqs = sqlite_entries.seqs_of(entry_ids)
 
@@ -179,7 +182,7 @@ class SqliteQueue:
         self._wake(stream)
 
     async def claim_idle(
-        self, stream: Stream, consumer: str, *, idle_s: float, count: int
+        self, stream: str, consumer: str, *, idle_s: float, count: int
     ) -> list[Entry]:
         """Take over up to count pending entries whose consumer was silent for idle_s or longer."""
         if not self._tallies[stream].pending_entries:
@@ -195,7 +198,7 @@ class SqliteQueue:
         return await self._change(work, durable=False)
 
     async def bury(
-        self, stream: Stream, entry_ids: Sequence[str], letters: Sequence[DeadLetter]
+        self, stream: str, entry_ids: Sequence[str], letters: Sequence[DeadLetter]
     ) -> None:
         """Forget entries and keep dead letters: both or neither. entry_ids may be empty."""
         seqs = sqlite_entries.seqs_of(entry_ids)
@@ -206,7 +209,7 @@ class SqliteQueue:
 
         await self._change(work)
 
-    async def depth(self, stream: Stream) -> Depth:
+    async def depth(self, stream: str) -> Depth:
         """How much the stream holds."""
         await trio.lowlevel.checkpoint()
         tally = self._tallies[stream]
@@ -216,6 +219,11 @@ class SqliteQueue:
             pending_items=tally.pending_items,
             oldest_at=None if tally.oldest_at is None else from_microseconds(tally.oldest_at),
         )
+
+    async def destinations(self) -> list[str]:
+        """For which destinations alerts may wait, sorted."""
+        await trio.lowlevel.checkpoint()
+        return sorted({MOOG, *filter(None, map(destination_of, self._tallies))})
 
     async def payload_octets(self) -> int:
         """How many octets the payloads of all entries have, counted the slow way."""
@@ -227,7 +235,7 @@ class SqliteQueue:
 
 
 def _append_each(
-    connection: sqlite3.Connection, batches: Sequence[tuple[Stream, Batch]], tallies: Tallies
+    connection: sqlite3.Connection, batches: Sequence[tuple[str, Batch]], tallies: Tallies
 ) -> None:
     # The limit does not apply here: what was accepted is never shed.
     now = _now()
@@ -259,7 +267,7 @@ async def open_queue(
 
     def seed(connection: sqlite3.Connection) -> Tallies:
         sqlite_entries.release_all(connection)
-        return {stream: sqlite_entries.count(connection, stream) for stream in Stream}
+        return sqlite_entries.count_all(connection)
 
     with hold_exclusively(path.with_suffix(".lock")):
         migrations = (sql_dir or find_sql_dir()) / "sqlite" / "queue"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from muttd.queue.contract import Batch, Entry, Stream
+from muttd.queue.contract import Batch, Entry
 from muttd.queue.letters import Past
 from muttd.sqlite_file import from_microseconds
 
@@ -38,6 +38,13 @@ class Tally:
     oldest_at: int | None = None
 
 
+class Tallies(dict[str, Tally]):
+    """What each stream holds; nothing, if it was never heard of."""
+
+    def __missing__(self, stream: str) -> Tally:
+        return Tally()
+
+
 def seqs_of(entry_ids: Sequence[str]) -> str:
     """Entry ids as a JSON list for json_each(); what is no id of ours is left out.
 
@@ -56,14 +63,17 @@ def release_all(connection: sqlite3.Connection) -> None:
     )
 
 
-def count(connection: sqlite3.Connection, stream: Stream) -> Tally:
-    """Count a stream, the slow way: once, at open, when nothing is pending."""
-    items, entries, oldest_at = connection.execute(
-        "SELECT coalesce(sum(item_count), 0), count(*), min(appended_at) FROM entries"
-        " WHERE stream = ?",
-        (stream,),
-    ).fetchone()
-    return Tally(items=items, entries=entries, oldest_at=oldest_at)
+def count_all(connection: sqlite3.Connection) -> Tallies:
+    """Count every stream, the slow way: once, at open, when nothing is pending."""
+    rows = connection.execute(
+        "SELECT stream, sum(item_count), count(*), min(appended_at) FROM entries GROUP BY stream"
+    )
+    return Tallies(
+        {
+            stream: Tally(items=items, entries=entries, oldest_at=oldest_at)
+            for stream, items, entries, oldest_at in rows
+        }
+    )
 
 
 def payload_octets(connection: sqlite3.Connection) -> int:
@@ -74,7 +84,7 @@ def payload_octets(connection: sqlite3.Connection) -> int:
 
 def append(
     connection: sqlite3.Connection,
-    stream: Stream,
+    stream: str,
     batches: Sequence[Batch],
     tally: Tally,
     now: int,
@@ -111,7 +121,7 @@ _IDLE = """
 
 def take(
     connection: sqlite3.Connection,
-    stream: Stream,
+    stream: str,
     consumer: str,
     limit: int,
     tally: Tally,
@@ -131,7 +141,7 @@ def take(
 
 def claim_idle(
     connection: sqlite3.Connection,
-    stream: Stream,
+    stream: str,
     consumer: str,
     limit: int,
     *,
@@ -167,7 +177,7 @@ def _hand_over(
 
 
 def touch(
-    connection: sqlite3.Connection, stream: Stream, consumer: str, seqs: str, now_s: float
+    connection: sqlite3.Connection, stream: str, consumer: str, seqs: str, now_s: float
 ) -> None:
     """Start the idle time of a consumer's entries anew."""
     connection.execute(
@@ -178,7 +188,7 @@ def touch(
 
 
 def release(
-    connection: sqlite3.Connection, stream: Stream, consumer: str, seqs: str, tally: Tally
+    connection: sqlite3.Connection, stream: str, consumer: str, seqs: str, tally: Tally
 ) -> Tally:
     """Take a consumer's entries back, as if it had never been given them."""
     rows = connection.execute(
@@ -200,7 +210,7 @@ def release(
     )
 
 
-def forget(connection: sqlite3.Connection, stream: Stream, seqs: str, tally: Tally) -> Tally:
+def forget(connection: sqlite3.Connection, stream: str, seqs: str, tally: Tally) -> Tally:
     """Delete entries; those that are gone already are ignored."""
     rows = connection.execute(
         "SELECT seq, item_count, consumer IS NOT NULL FROM entries"
@@ -234,7 +244,7 @@ def give_back(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA incremental_vacuum(1)")
 
 
-def _oldest_at(connection: sqlite3.Connection, stream: Stream) -> int | None:
+def _oldest_at(connection: sqlite3.Connection, stream: str) -> int | None:
     # min() over two partial indexes: one row of each, however long the stream is.
     row = connection.execute(
         "SELECT min(seq), appended_at FROM ("

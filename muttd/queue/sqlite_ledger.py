@@ -14,7 +14,8 @@ from muttd.queue import sqlite_books, sqlite_entries
 from muttd.queue.contract import Batch, Stream
 from muttd.queue.ledger import Claim, Due, Fallen, LedgerStats, Verdict, Watch
 from muttd.queue.sqlite_books import Books
-from muttd.queue.sqlite_letters import Change, Tallies
+from muttd.queue.sqlite_entries import Tallies
+from muttd.queue.sqlite_letters import Change
 
 T = TypeVar("T")
 
@@ -28,9 +29,7 @@ class SqliteLedger:
         now: Microseconds since 1970.
     """
 
-    def __init__(
-        self, change: Change, wake: Callable[[Stream], None], now: Callable[[], int]
-    ) -> None:
+    def __init__(self, change: Change, wake: Callable[[str], None], now: Callable[[], int]) -> None:
         self._transact = change
         self._wake = wake
         self._now = now
@@ -45,7 +44,9 @@ class SqliteLedger:
             lambda books: sqlite_books.due(books, now_us, window_us), durable=False
         )
 
-    async def settle(self, settled: Sequence[tuple[str, Batch | None]]) -> None:
+    async def settle(
+        self, settled: Sequence[tuple[str, Batch | None]], *, stream: str = Stream.ALERT
+    ) -> None:
         """Take items out of the outbox and append the batch of each, at once."""
 
         def work(connection: sqlite3.Connection, tallies: Tallies) -> None:
@@ -55,13 +56,13 @@ class SqliteLedger:
                 for due_id, batch in settled
                 if books.drop("due", due_id) and batch is not None
             ]
-            tallies[Stream.ALERT] = sqlite_entries.append(
-                connection, Stream.ALERT, batches, tallies[Stream.ALERT], self._now()
+            tallies[stream] = sqlite_entries.append(
+                connection, stream, batches, tallies[stream], self._now()
             )
             books.close()
 
         await self._transact(work)
-        self._wake(Stream.ALERT)
+        self._wake(stream)
 
     async def recount(self, *, now_us: int, threshold: int, window_us: int) -> int:
         """Look at every group once: those at the threshold become due."""

@@ -11,12 +11,10 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from muttd.queue import sqlite_entries
-from muttd.queue.contract import Batch, Stream
+from muttd.queue.contract import Batch, stream_of
 from muttd.queue.letters import ANY_LETTER, DeadLetter, LetterKind, LetterQuery
-from muttd.queue.sqlite_entries import Tally
+from muttd.queue.sqlite_entries import Tallies
 from muttd.sqlite_file import SqliteFile, from_microseconds, to_microseconds
-
-STREAM_OF = {LetterKind.EVENT: Stream.INGEST, LetterKind.ALERT: Stream.ALERT}
 
 _COLUMNS = (
     "letter_id, kind, item_id, reason, error, attempts,"
@@ -31,7 +29,6 @@ _WHERE = (
 )
 
 T = TypeVar("T")
-Tallies = dict[Stream, Tally]
 _Row = tuple[Any, ...]
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -102,7 +99,7 @@ def _put_back(
     ).fetchall()
     letters = [_letter(row) for row in rows]
     for letter in letters:
-        stream, batch = STREAM_OF[letter.kind], Batch(letter.payload, 1)
+        stream, batch = stream_of(letter), Batch(letter.payload, 1)
         tallies[stream] = sqlite_entries.append(
             connection, stream, [batch], tallies[stream], now, past=_encode(letter.past)
         )
@@ -133,7 +130,7 @@ class SqliteLetters:
         self,
         file: SqliteFile,
         change: Change,
-        wake: Callable[[Stream], None],
+        wake: Callable[[str], None],
         now: Callable[[], int],
     ) -> None:
         self._file = file
@@ -195,7 +192,7 @@ class SqliteLetters:
         letters = await self._change(
             lambda connection, tallies: _put_back(connection, letter_ids, tallies, self._now())
         )
-        for stream in {STREAM_OF[letter.kind] for letter in letters}:
+        for stream in {stream_of(letter) for letter in letters}:
             self._wake(stream)
         return [letter.letter_id for letter in letters]
 

@@ -21,7 +21,7 @@ import trio
 from prometheus_client import CollectorRegistry, Counter
 
 from muttd.backoff import backoff_s
-from muttd.decision import Alert, AlertState, Decided, encode_alerts
+from muttd.decision import Alert, Decided
 from muttd.dynamic import Dynamic
 from muttd.errors import StoreError, StoreUnavailable
 from muttd.event import EventIds, decode_events, encode_events, utc_now
@@ -31,6 +31,7 @@ from muttd.queue.fanout import DecidedBatch, Fanout
 from muttd.store.contract import Store
 from muttd.workers.guard import Guard, Round
 from muttd.workers.hand_back import handing_back
+from muttd.workers.routing import Router
 from muttd.workers.rules_watch import RulesWatch
 from muttd.workers.sightings import Sightings
 from muttd.workers.verdicts import Judged, judged, to_judge
@@ -52,14 +53,14 @@ class AlerterPolicy:
         consumer: This daemon's name in the queue.
         batch_entries: Entries taken at once.
         claim_idle_s: Silence after which another consumer's entries are taken over.
-        alert_state: QUEUED when there is a destination, else UNROUTED.
+        router: Where alerts go.
         dynamic: What operators change: retries, and whether unmatched events are stored.
     """
 
     consumer: str
     batch_entries: int
     claim_idle_s: float
-    alert_state: AlertState
+    router: Router
     dynamic: Dynamic
 
 
@@ -188,9 +189,10 @@ class Alerter:
         outcome.decided = told.decided
         alerts = await self._record(entries, outcome, told)
         done = [entry_id for entry_id in held if entry_id not in outcome.pending]
-        then_append = [(Stream.INGEST, Batch(encode_events([each]), 1)) for each in outcome.again]
-        if alerts and self._policy.alert_state is AlertState.QUEUED:
-            then_append.append((Stream.ALERT, Batch(encode_alerts(alerts), len(alerts))))
+        then_append: list[tuple[str, Batch]] = [
+            (Stream.INGEST, Batch(encode_events([each]), 1)) for each in outcome.again
+        ]
+        then_append += self._policy.router.batches(alerts)
         if outcome.letters:
             # Before the ack: letters carry their item's id, and buried twice is better than lost.
             await self._until_done(
@@ -285,7 +287,7 @@ class Alerter:
         if not self._policy.dynamic.current.history_days:
             decided = [each for each in decided if each.decision.matched]
         if decided:
-            await self._store.record(decided, alerts, self._policy.alert_state)
+            await self._store.record(decided, alerts, self._policy.router.state)
         return alerts
 
     async def _until_done(self, held: Sequence[str], step: Callable[[], Awaitable[T]]) -> T:

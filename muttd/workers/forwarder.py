@@ -1,62 +1,54 @@
-"""The forwarder: alerts leave in the order they were raised, and wait rather than get lost.
+"""The forwarder of one destination: its alerts leave oldest first, and wait rather than get lost.
 
-    take --> attempt --2xx--> record DELIVERED --> ... whole entry done --> ack
-                |--later----> wait (backoff, Retry-After), the same alert again
-                |--held-----> wait, warn: the key or the URL is wrong
-                |--never----> dead letter, go on
+    take --> outbox --breaker, rate limit--> attempt --2xx--> record DELIVERED --> ... entry --> ack
+                                                |--later----> pause (backoff, Retry-After), again
+                                                |--held-----> wait, warn: the key or URL is wrong
+                                                `--never----> dead letter, go on
 
-The destination's fault holds everything, in order. An alert that fails while the destination takes
-others is its own fault: after FAILURES_BEFORE_PROBE attempts the alert behind it is tried too, and
-when that went well STRIKES times the failing one is buried. A limited alert waits; none is dropped.
+Several attempts are under way at a time, never two of one signature: its order is kept. When the
+destination fails, one at a time, with pauses; when that goes on the breaker opens. An alert that
+fails while the destination takes others is its own fault: STRIKES times, then it is buried.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
+import random
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
-from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-import prometheus_client
 import trio
-from prometheus_client import CollectorRegistry
+from trio.lowlevel import ParkingLot
 
 from muttd.backoff import backoff_s
-from muttd.decision import Alert, AlertState, Delivery, decode_alerts, encode_alerts
-from muttd.errors import (
-    DeliverLater,
-    DeliveryError,
-    DestinationHeld,
-    StoreError,
-    StoreUnavailable,
-    Undeliverable,
-)
+from muttd.decision import Alert
 from muttd.event import EventIds, utc_now
-from muttd.queue.contract import Entry, Queue, Stream
+from muttd.queue.breaker import Breaker, BreakerState, BreakerView
+from muttd.queue.contract import Queue
 from muttd.queue.counters import RateLimit
-from muttd.queue.letters import DeadLetter, LetterKind, Past
+from muttd.queue.letters import LetterReason
 from muttd.store.contract import Store
-from muttd.workers.hand_back import handing_back
+from muttd.workers.alert_source import AlertSource, GivenUp
+from muttd.workers.attempt import Attempt, Verdict, attempt_once, letter_of
+from muttd.workers.forwarder_metrics import ForwarderMetrics
+from muttd.workers.outbox import Outbox, Outgoing
 
-# Some ten minutes of backoff: an outage is over by then, or it is not the alert's fault.
-FAILURES_BEFORE_PROBE = 15
-STRIKES = 3
+# Some ten minutes of backoff while others are delivered.
+STRIKES = 12
 # A receiver that asks for a day must not switch alerting off.
 MAX_RETRY_AFTER_S = 3600.0
-_ENTRIES = 16
-_WAIT_S = 1.0
+# Alerts in hand. Many, so that those of one signature that fails do not fill it soon.
+_MAX_WAITING = 5000
 # Well under any idle limit after which another daemon would take our entries over.
 _TOUCH_INTERVAL_S = 5.0
-_STORE_RETRY_BASE_S = 0.1
-_STORE_RETRY_CAP_S = 5.0
+# While the breaker is open another daemon's probe may close it.
+_LOOK_AGAIN_S = 1.0
+_REPORT_PATIENCE_S = 1.0
+# Failures in a row that the log mentions. One now and then is no news.
+_WORTH_A_LINE = 3
 
 _log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 class Destination(Protocol):
@@ -69,68 +61,46 @@ class Destination(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForwarderPolicy:
-    """How the forwarder works.
+    """How a forwarder works.
 
     Attributes:
+        name: Of the destination.
         consumer: This daemon's name in the queue.
-        backoff_base_s, backoff_cap_s: Of the wait after a failure.
+        backoff_base_s, backoff_cap_s: Of the pause after a failure.
         claim_idle_s: Silence after which another consumer's entries are taken over.
+        concurrency: Most attempts under way at a time.
     """
 
+    name: str
     consumer: str
     backoff_base_s: float
     backoff_cap_s: float
     claim_idle_s: float
+    concurrency: int
 
 
-class _GivenUp(StoreError):
-    """A neighbour is away and we are to leave: what is in hand stays in the queue."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gates:
+    """What every attempt has to pass; both are shared by all daemons."""
 
-
-class ForwarderMetrics:
-    """attempts = delivered + retried + dead."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        def counter(name: str, text: str) -> prometheus_client.Counter:
-            return prometheus_client.Counter(
-                f"muttd_forwarder_{name}_total", text, registry=registry
-            )
-
-        self.by_name = {
-            "delivered": counter("delivered", "Alerts that the destination took."),
-            "retried": counter("retried", "Attempts that failed and are repeated."),
-            "dead": counter("dead", "Alerts given up on, now dead letters."),
-        }
-
-
-@dataclass(eq=False, slots=True)
-class _Outgoing:
-    """One alert on its way out.
-
-    Attributes:
-        attempts: Over all its lives, for the history.
-        failures: In a row, in this life, for the backoff.
-        strikes: How often another alert went through while this one failed.
-    """
-
-    alert: Alert
-    entry_id: str
-    attempts: int
-    failures: int = 0
-    strikes: int = 0
-    first_failed_at: datetime | None = None
-    past: Past | None = None
+    breaker: Breaker
+    limit: RateLimit
 
 
 class Forwarder:
-    """Delivers the alert stream to one destination.
+    """Delivers the alerts of one destination.
 
     Args:
         queue, store: Where alerts come from and where attempts are written.
         destination: Where they go.
-        limit: The rate limit.
+        gates: What an attempt has to pass.
         policy: How it works.
         metrics: What it counts.
+
+    Attributes:
+        state: idle, delivering, retrying, held or open.
+        last_error: What went wrong last, for a human.
+        breaker: What is known of the breaker.
     """
 
     def __init__(
@@ -138,263 +108,293 @@ class Forwarder:
         queue: Queue,
         store: Store,
         destination: Destination,
-        limit: RateLimit,
+        gates: Gates,
         policy: ForwarderPolicy,
         metrics: ForwarderMetrics,
     ) -> None:
-        self._queue = queue
         self._store = store
         self._destination = destination
-        self._limit = limit
+        self._gates = gates
         self._policy = policy
-        self._metrics = metrics
+        self._counts = metrics.of(policy.name)
         self._event_ids = EventIds()
-        self._waiting: deque[_Outgoing] = deque()
-        # Entries that we hold; how many alerts of each are not done yet, once that is known.
-        self._held: set[str] = set()
-        self._left: Counter[str] = Counter()
-        self._next_claim = -1.0
-        # What the receiver asked for in its last Retry-After.
-        self._asked_s = 0.0
-        self._stopping = trio.Event()
-        self._leaves_when_held_up = False
+        self._outbox = Outbox()
+        self._source = AlertSource(
+            queue,
+            store,
+            self._outbox,
+            name=policy.name,
+            consumer=policy.consumer,
+            claim_idle_s=policy.claim_idle_s,
+        )
+        self._failures_in_row = 0
+        self._successes = 0
+        self._pause_until = float("-inf")
+        self._is_probe_wanted = False
+        # Whether the log says that alerts wait.
+        self._is_told = False
+        self._changed = ParkingLot()
+        self._turn = trio.CancelScope()
+        self._is_stopping = False
         self._stopped = trio.Event()
-        self._poked = trio.Event()
-        self._tally = dict.fromkeys(metrics.by_name, 0)
         self.state = "idle"
         self.last_error: str | None = None
+        self.breaker = BreakerView()
+
+    @property
+    def name(self) -> str:
+        """Of the destination."""
+        return self._policy.name
+
+    @property
+    def waiting(self) -> int:
+        """Alerts in hand."""
+        return len(self._outbox)
 
     def tally(self) -> dict[str, int]:
         """What was done since the start, for the status document."""
-        return dict(self._tally)
+        return self._counts.tally()
 
-    def _count(self, name: str) -> None:
-        self._metrics.by_name[name].inc()
-        self._tally[name] += 1
+    def use(self, destination: Destination) -> None:
+        """Deliver the next alerts there: the destination was configured anew."""
+        self._destination = destination
+        self.poke()
 
     def stop(self) -> None:
-        """Finish the attempt under way and return from run(); what is left stays in the queue."""
-        self._leaves_when_held_up = True
-        self._stopping.set()
-        self._poked.set()
+        """Finish the attempts under way and return from run(); what is left stays queued."""
+        self._source.leave_when_held_up()
+        self._is_stopping = True
+        self._turn.cancel()
+        self._changed.unpark_all()
 
     def leave_when_held_up(self) -> None:
         """Go on, but return from run() rather than wait for a neighbour that is away.
 
         An attempt that cannot be written down is made again.
         """
-        self._leaves_when_held_up = True
+        self._source.leave_when_held_up()
 
     def poke(self) -> None:
-        """Try again now: something changed, a key perhaps."""
-        self._poked.set()
+        """Try again now: something changed, a key perhaps. An open breaker lets one probe go."""
+        self._pause_until = float("-inf")
+        self._is_probe_wanted = True
+        self._changed.unpark_all()
 
     async def run(self) -> None:
         """Deliver until stopped or cancelled; what is left of what was taken is handed back."""
-        held = (self._queue, Stream.ALERT, self._policy.consumer, self._held)
-        async with trio.open_nursery() as nursery, handing_back(*held):
+        async with self._source.handing_back(), trio.open_nursery() as nursery:
             nursery.start_soon(self._keep_entries)
-            with suppress(_GivenUp):
-                await self._deliver_until_stopped()
+            nursery.start_soon(self._fetch_what_is_wanted)
+            await self._deliver_until_stopped()
             nursery.cancel_scope.cancel()
         self._stopped.set()
-
-    async def _deliver_until_stopped(self) -> None:
-        while not self._stopping.is_set():
-            if self._waiting:
-                await self._step()
-            else:
-                self.state = "idle" if self.state == "delivering" else self.state
-                await self._fetch(wait_s=_WAIT_S)
 
     async def wait_stopped(self) -> None:
         """Wait until run() is over."""
         await self._stopped.wait()
 
-    async def _step(self) -> None:
-        head = self._waiting[0]
-        if await self._attempt(head):
-            return
-        await self._pause(head)
-        if head.failures < FAILURES_BEFORE_PROBE or self._stopping.is_set():
-            return
-        if len(self._waiting) == 1:
-            await self._fetch(wait_s=0.0)
-        behind = self._behind(head)
-        if behind is not None and await self._attempt(behind):
-            head.strikes += 1
+    async def _deliver_until_stopped(self) -> None:
+        # Left when the attempts under way are over.
+        async with trio.open_nursery() as attempts:
+            while not self._is_stopping:
+                outgoing = self._choice()
+                if outgoing is None:
+                    await self._wait_change(self._next_at())
+                    continue
+                token = await self._admitted()
+                if token is None:
+                    continue
+                # Not the one from before: the wait for a turn may have been long.
+                outgoing = self._choice()
+                if outgoing is None:
+                    await self._gates.breaker.report(token, succeeded=None)
+                    continue
+                self._outbox.begin(outgoing)
+                # Perhaps nothing is ready any more, and more is to be fetched.
+                self._changed.unpark_all()
+                attempts.start_soon(self._attempt, outgoing, token)
 
-    def _behind(self, head: _Outgoing) -> _Outgoing | None:
-        """The next alert about another fault: order within a signature is kept."""
-        signature = head.alert.signature
-        return next((each for each in self._waiting if each.alert.signature != signature), None)
+    @property
+    def _is_failing(self) -> bool:
+        return self._failures_in_row > 0 or self.state in ("held", "open")
 
-    async def _attempt(self, outgoing: _Outgoing) -> bool:
-        """Make one attempt; whether the alert is done, delivered or buried."""
-        await self._limit.wait_turn()
-        outgoing.attempts += 1
-        attempted_at, started = utc_now(), trio.current_time()
+    def _choice(self) -> Outgoing | None:
+        now = trio.current_time()
+        most = 1 if self._is_failing else self._policy.concurrency
+        if self._is_stopping or now < self._pause_until or self._outbox.in_flight >= most:
+            return None
+        return self._outbox.next(now, is_failing=self._is_failing)
 
-        async def record(outcome: AlertState, status: int | None, error: str | None) -> None:
-            delivery = Delivery(
-                alert_id=outgoing.alert.alert_id,
-                attempt=outgoing.attempts,
-                attempted_at=attempted_at,
-                outcome=outcome,
-                status=status,
-                error=error,
-                duration_s=round(trio.current_time() - started, 4),
-            )
-            await self._until_done(lambda: self._store.record_deliveries([delivery]))
+    def _next_at(self) -> float:
+        now = trio.current_time()
+        return self._pause_until if self._pause_until > now else self._outbox.next_at(now)
 
+    async def _wait_change(self, until: float) -> None:
+        with trio.move_on_at(until):
+            await self._changed.park()
+
+    async def _admitted(self) -> str | None:
+        """Pass breaker and rate limit; None: look again, something may be different."""
+        breaker = self._gates.breaker
+        if self._is_probe_wanted:
+            self._is_probe_wanted = False
+            await breaker.allow_probe()
+        admission = await breaker.admit()
+        self._see(admission.view)
+        if admission.token is None:
+            wait_s = min(admission.wait_s, _LOOK_AGAIN_S)
+            await self._wait_change(trio.current_time() + wait_s)
+            return None
+        with trio.CancelScope() as self._turn:
+            if self._is_stopping:
+                self._turn.cancel()
+            await self._gates.limit.wait_turn()
+        if self._turn.cancelled_caught:
+            await breaker.report(admission.token, succeeded=None)
+            return None
+        return admission.token
+
+    def _see(self, view: BreakerView) -> None:
+        was, self.breaker = self.breaker, view
+        self._counts.see(view)
+        if view.state is BreakerState.OPEN and was.state is BreakerState.CLOSED:
+            self._counts.opened()
+            _log.error(
+                "destination %s: %d failures in a row: the breaker is open, alerts wait: %s",
+                self.name, view.failures, self.last_error,
+            )  # fmt: skip
+        if view.state is not BreakerState.CLOSED:
+            self.state = "open"
+        elif self.state == "open":
+            # Another daemon's probe went well.
+            self.state = "delivering"
+            self._failures_in_row = 0
+            _log.warning("destination %s: the breaker is closed", self.name)
+
+    async def _attempt(self, outgoing: Outgoing, token: str) -> None:
+        is_reported = False
         try:
-            status = await self._deliver(outgoing.alert)
-        except Undeliverable as exc:
-            self.last_error = str(exc)
-            await record(AlertState.DEAD, exc.status, str(exc))
-            await self._bury(outgoing, "rejected", str(exc))
-            return True
-        except (DeliverLater, DestinationHeld) as exc:
-            if outgoing.strikes >= STRIKES:
-                # The destination took others meanwhile: this one fails by its own fault.
-                await record(AlertState.DEAD, exc.status, str(exc))
-                await self._bury(outgoing, "failing", str(exc))
-                return True
-            await record(AlertState.RETRYING, exc.status, str(exc))
-            self._note_failure(outgoing, exc)
-            return False
-        await record(AlertState.DELIVERED, status, None)
-        if self.state in ("retrying", "held"):
-            _log.warning("forwarder: the destination takes alerts again")
-        self.state = "delivering"
-        self._count("delivered")
-        await self._done(outgoing)
-        return True
+            outgoing.attempts += 1
+            attempt = await attempt_once(self._destination, outgoing)
+            is_reported = True
+            view = await self._gates.breaker.report(token, succeeded=attempt.did_answer)
+            await self._conclude(outgoing, attempt, view)
+        except GivenUp:
+            self.stop()
+        finally:
+            self._outbox.end(outgoing)
+            self._changed.unpark_all()
+            if not is_reported:
+                # Cancelled. It may have been the probe that all daemons wait for.
+                with trio.move_on_after(_REPORT_PATIENCE_S, shield=True):
+                    await self._gates.breaker.report(token, succeeded=None)
 
-    async def _deliver(self, alert: Alert) -> int:
-        try:
-            return await self._destination.deliver(alert)
-        except DeliveryError:
-            raise
-        except Exception as exc:
-            # The last line: an alert on which the code fails must not stop the others, at every
-            # restart again. It becomes a dead letter, and the log is loud.
-            _log.error("alert %s makes the code fail", alert.alert_id, exc_info=exc)
-            raise Undeliverable(f"{type(exc).__name__} here; the log says what") from exc
-
-    def _note_failure(self, outgoing: _Outgoing, exc: DeliveryError) -> None:
-        state = "held" if isinstance(exc, DestinationHeld) else "retrying"
-        if state != self.state:
-            _log.error("forwarder: alerts wait (%s): %s", state, exc)
-        self.state = state
-        self.last_error = str(exc)
+    async def _conclude(self, outgoing: Outgoing, attempt: Attempt, view: BreakerView) -> None:
+        self._counts.took(attempt.duration_s)
+        if attempt.verdict is Verdict.DELIVERED:
+            self._note_success(view)
+            await self._record(outgoing, attempt)
+            self._counts.count("delivered")
+            await self._done(outgoing)
+            return
+        self.last_error = attempt.error
+        if attempt.verdict is Verdict.NEVER:
+            await self._bury(outgoing, attempt, LetterReason.REJECTED)
+            return
+        now = trio.current_time()
+        if outgoing.failures and self._successes > outgoing.successes_seen:
+            # The destination took others meanwhile: this one fails by its own fault.
+            outgoing.strikes += 1
+            outgoing.not_before = now + self._backoff_s(outgoing.strikes)
         outgoing.failures += 1
+        outgoing.successes_seen = self._successes
         outgoing.first_failed_at = outgoing.first_failed_at or utc_now()
-        self._count("retried")
-        asked_s = exc.retry_after_s if isinstance(exc, DeliverLater) else None
-        self._asked_s = min(asked_s or 0.0, MAX_RETRY_AFTER_S)
+        if outgoing.strikes >= STRIKES:
+            await self._bury(outgoing, attempt, LetterReason.FAILING)
+            return
+        self._pause_until = now + self._pause_s(attempt, view)
+        self._note_failure(attempt, view)
+        await self._record(outgoing, attempt)
+        self._counts.count("retried")
 
-    async def _pause(self, outgoing: _Outgoing) -> None:
+    def _backoff_s(self, failures: int) -> float:
         policy = self._policy
-        wait_s = max(
-            self._asked_s,
-            backoff_s(outgoing.failures, base_s=policy.backoff_base_s, cap_s=policy.backoff_cap_s),
-        )
-        if not self._stopping.is_set():
-            self._poked = trio.Event()
-        with trio.move_on_after(wait_s):
-            await self._poked.wait()
+        return backoff_s(failures, base_s=policy.backoff_base_s, cap_s=policy.backoff_cap_s)
 
-    async def _bury(self, outgoing: _Outgoing, reason: str, error: str) -> None:
-        now, past = utc_now(), outgoing.past
-        letter = DeadLetter(
-            letter_id=self._event_ids.next(),
-            kind=LetterKind.ALERT,
-            item_id=outgoing.alert.alert_id,
-            reason=reason,
-            error=error,
-            attempts=outgoing.attempts,
-            first_failed_at=past.first_failed_at if past else outgoing.first_failed_at or now,
-            last_failed_at=now,
-            origin=self._policy.consumer,
-            payload=encode_alerts([outgoing.alert]),
-            destination="moog",
-            replays=past.replays if past else 0,
+    def _pause_s(self, attempt: Attempt, view: BreakerView) -> float:
+        if attempt.verdict is Verdict.HELD:
+            # The key or the URL is wrong: no hurry, and not all daemons at the same moment.
+            return self._policy.backoff_cap_s * random.uniform(0.5, 1.0)
+        asked_s = min(attempt.retry_after_s or 0.0, MAX_RETRY_AFTER_S)
+        return max(asked_s, self._backoff_s(max(1, view.failures)))
+
+    def _note_failure(self, attempt: Attempt, view: BreakerView) -> None:
+        self._failures_in_row = max(1, view.failures)
+        state = "held" if attempt.verdict is Verdict.HELD else "retrying"
+        if not self._is_told and (state == "held" or self._failures_in_row >= _WORTH_A_LINE):
+            self._is_told = True
+            _log.error("destination %s: alerts wait (%s): %s", self.name, state, attempt.error)
+        self.state = state
+        self._counts.hold(is_held=state == "held")
+        self._see(view)
+
+    def _note_success(self, view: BreakerView) -> None:
+        self._successes += 1
+        self._failures_in_row = 0
+        self._pause_until = float("-inf")
+        if self._is_told:
+            self._is_told = False
+            _log.warning("destination %s takes alerts again", self.name)
+        self.state = "delivering"
+        self._counts.hold(is_held=False)
+        self._see(view)
+        self._changed.unpark_all()
+
+    async def _record(self, outgoing: Outgoing, attempt: Attempt, *, is_dead: bool = False) -> None:
+        delivery = attempt.delivery(outgoing, is_dead=is_dead)
+        await self._source.until_done(lambda: self._store.record_deliveries([delivery]))
+
+    async def _bury(self, outgoing: Outgoing, attempt: Attempt, reason: LetterReason) -> None:
+        await self._record(outgoing, attempt, is_dead=True)
+        letter = letter_of(
+            outgoing,
+            attempt,
+            reason,
+            ids=(self._event_ids.next(), self._policy.consumer, self.name),
         )
-        await self._until_done(lambda: self._queue.bury(Stream.ALERT, [], [letter]))
-        _log.error("forwarder: alert %s is dead: %s", outgoing.alert.alert_id, error)
-        self._count("dead")
+        await self._source.bury(letter)
+        _log.error(
+            "destination %s: alert %s is dead: %s",
+            self.name, outgoing.alert.alert_id, attempt.error,
+        )  # fmt: skip
+        self._counts.count("dead")
         await self._done(outgoing)
 
-    async def _done(self, outgoing: _Outgoing) -> None:
-        self._waiting.remove(outgoing)
-        entry_id = outgoing.entry_id
-        self._left[entry_id] -= 1
-        if not self._left[entry_id]:
-            del self._left[entry_id]
-            await self._ack(entry_id)
+    async def _done(self, outgoing: Outgoing) -> None:
+        await self._source.done(outgoing)
+        if not self._outbox and self.state == "delivering":
+            self.state = "idle"
 
-    async def _ack(self, entry_id: str) -> None:
-        await self._until_done(lambda: self._queue.ack(Stream.ALERT, [entry_id]))
-        self._held.discard(entry_id)
+    def _wants_more(self) -> bool:
+        if len(self._outbox) >= _MAX_WAITING or self._is_stopping:
+            return False
+        if self._is_failing:
+            # One to try, and another one, in case that it is the first one's fault.
+            return not self._outbox.has_alternative()
+        return self._outbox.next(trio.current_time(), is_failing=False) is None
 
-    async def _fetch(self, *, wait_s: float) -> None:
-        try:
-            entries = await self._take(wait_s)
-        except StoreUnavailable as exc:
-            _log.error("forwarder: the queue gives no alerts: %s", exc)
-            if self._leaves_when_held_up:
-                raise _GivenUp from exc
-            await trio.sleep(_STORE_RETRY_CAP_S)
-            return
-        self._held.update(entry.entry_id for entry in entries)
-        for entry in entries:
-            if entry.entry_id in self._left:
-                # Claimed back from ourselves: the queue was away for longer than the idle limit.
-                continue
-            alerts = decode_alerts(entry.payload)
-            ids = [alert.alert_id for alert in alerts]
-            delivered = await self._until_done(partial(self._store.delivered_ids, ids))
-            attempts = await self._until_done(partial(self._store.attempt_counts, ids))
-            left = [alert for alert in alerts if alert.alert_id not in delivered]
-            if not left:
-                await self._ack(entry.entry_id)
-                continue
-            self._left[entry.entry_id] = len(left)
-            self._waiting.extend(
-                _Outgoing(alert, entry.entry_id, attempts.get(alert.alert_id, 0), past=entry.past)
-                for alert in left
-            )
-
-    async def _take(self, wait_s: float) -> Sequence[Entry]:
-        policy = self._policy
-        if trio.current_time() >= self._next_claim:
-            self._next_claim = trio.current_time() + policy.claim_idle_s / 2
-            claimed = await self._queue.claim_idle(
-                Stream.ALERT, policy.consumer, idle_s=policy.claim_idle_s, count=_ENTRIES
-            )
-            if claimed:
-                return claimed
-        return await self._queue.take(Stream.ALERT, policy.consumer, count=_ENTRIES, wait_s=wait_s)
+    async def _fetch_what_is_wanted(self) -> None:
+        with suppress(GivenUp):
+            while True:
+                while not self._wants_more():
+                    await self._changed.park()
+                await self._source.fetch()
+                self._changed.unpark_all()
+        self.stop()
 
     async def _keep_entries(self) -> None:
         """Say that we are alive and still work on what we hold, however slow the destination."""
         while True:
             await trio.sleep(_TOUCH_INTERVAL_S)
-            with suppress(StoreUnavailable):
-                await self._queue.touch(Stream.ALERT, self._policy.consumer, list(self._held))
-
-    async def _until_done(self, step: Callable[[], Awaitable[T]]) -> T:
-        failures = 0
-        while True:
-            try:
-                return await step()
-            except StoreUnavailable as exc:
-                if self._leaves_when_held_up:
-                    raise _GivenUp from exc
-                failures += 1
-                if failures == 1:
-                    _log.error("forwarder: waits, nothing is lost: %s", exc)
-                await trio.sleep(
-                    backoff_s(failures, base_s=_STORE_RETRY_BASE_S, cap_s=_STORE_RETRY_CAP_S)
-                )
+            self._see(await self._gates.breaker.view())
+            await self._source.touch()

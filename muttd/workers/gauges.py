@@ -14,7 +14,7 @@ that no alert is raised, and none is resolved, on what was true some time ago.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import trio
@@ -22,7 +22,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from muttd.errors import StoreUnavailable
 from muttd.event import utc_now
-from muttd.queue.contract import Queue, Stream
+from muttd.queue.contract import Queue, Stream, alert_stream
 from muttd.workers.probe import Probe
 from muttd.workers.rules_watch import RulesWatch
 
@@ -37,6 +37,7 @@ class Gauged:
     Attributes:
         queue_limit: Most events that the ingest stream may hold.
         lag_s: Seconds from the queue to the decision.
+        destinations: Gives the destinations that there are now.
     """
 
     queue: Queue
@@ -44,6 +45,7 @@ class Gauged:
     probes: Mapping[str, Probe]
     lag_s: Callable[[], float]
     rules: RulesWatch
+    destinations: Callable[[], Sequence[str]]
 
 
 class Gauges:
@@ -87,13 +89,14 @@ class Gauges:
         """Look once."""
         for name, probe in self._gauged.probes.items():
             self._up.labels(name).set((await probe.ask())["ok"])
-        for stream in Stream:
+        others = map(alert_stream, self._gauged.destinations())
+        for stream in dict.fromkeys([*Stream, *others]):
             await self._sample_depth(stream)
         self._lag.set(self._gauged.lag_s())
         self._active.set(self._gauged.rules.active_count)
         self._faulty.set(len(self._gauged.rules.faults))
 
-    async def _sample_depth(self, stream: Stream) -> None:
+    async def _sample_depth(self, stream: str) -> None:
         try:
             depth = await self._gauged.queue.depth(stream)
         except StoreUnavailable:
@@ -103,7 +106,7 @@ class Gauges:
         age_s = 0.0 if oldest_at is None else max(0.0, (now - oldest_at).total_seconds())
         self._show_depth(stream, depth.items, depth.pending_items, age_s)
 
-    def _show_depth(self, stream: Stream, items: float, pending: float, age_s: float) -> None:
-        self._events.labels(stream.value).set(items)
-        self._pending.labels(stream.value).set(pending)
-        self._age.labels(stream.value).set(age_s)
+    def _show_depth(self, stream: str, items: float, pending: float, age_s: float) -> None:
+        self._events.labels(str(stream)).set(items)
+        self._pending.labels(str(stream)).set(pending)
+        self._age.labels(str(stream)).set(age_s)

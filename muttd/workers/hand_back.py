@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 import trio
 
 from muttd.errors import StoreUnavailable
-from muttd.queue.contract import Queue, Stream
+from muttd.queue.contract import Queue
 
 # No stop waits longer for it: what was not handed back is found when it is idle.
 _PATIENCE_S = 1.0
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def handing_back(
-    queue: Queue, stream: Stream, consumer: str, held: Collection[str]
+    queue: Queue, stream: str, consumer: str, held: Collection[str]
 ) -> AsyncIterator[None]:
     """Release what is held when the block ends.
 
@@ -38,10 +38,15 @@ async def handing_back(
     except trio.Cancelled:
         await _release(queue, stream, consumer, held)
         raise
+    except BaseExceptionGroup as group:
+        # A nursery inside the block was cancelled, and nothing else went wrong.
+        if group.split(trio.Cancelled)[1] is None:
+            await _release(queue, stream, consumer, held)
+        raise
     await _release(queue, stream, consumer, held)
 
 
-async def _release(queue: Queue, stream: Stream, consumer: str, held: Collection[str]) -> None:
+async def _release(queue: Queue, stream: str, consumer: str, held: Collection[str]) -> None:
     if not held:
         return
     with trio.CancelScope(deadline=trio.current_time() + _PATIENCE_S, shield=True):

@@ -26,16 +26,13 @@ from prometheus_client.registry import Collector
 
 from muttd.decision import (
     Alert,
-    AlertState,
     Decided,
     Decision,
     Handling,
     alert_id_for,
-    encode_alerts,
 )
 from muttd.errors import StoreError, StoreUnavailable
 from muttd.event import Event, event_id_at, utc_now
-from muttd.queue.contract import Batch
 from muttd.queue.fanout import DecidedBatch
 from muttd.queue.ledger import KINDS, Due, LedgerStats, from_microseconds, to_microseconds
 from muttd.rules.engine import RuleSet
@@ -106,7 +103,7 @@ class MetaAlerts:
         self._neighbours = neighbours
         self._ledger = neighbours.queue.ledger
         self._dynamic = policy.dynamic
-        self._alert_state = policy.alert_state
+        self._router = policy.router
         self._watcher = policy.consumer
         self._metrics = metrics
         self._poked = trio.Event()
@@ -201,14 +198,14 @@ class MetaAlerts:
         raised = [raised_of(each, rule_set, default_team=team) for each in due]
         decided = [each.decided for each in raised if each.decided is not None]
         alerts = [each.alert for each in raised]
-        await self._neighbours.store.record(decided, alerts, self._alert_state)
-        is_sent = self._alert_state is AlertState.QUEUED
-        await self._ledger.settle(
-            [
-                (each.due_id, Batch(encode_alerts([each.alert]), 1) if is_sent else None)
-                for each in raised
-            ]
-        )
+        await self._neighbours.store.record(decided, alerts, self._router.state)
+        for own in raised:
+            # One batch at most; none when there is no destination.
+            batches = self._router.batches([own.alert])
+            for stream, batch in batches:
+                await self._ledger.settle([(own.due_id, batch)], stream=stream)
+            if not batches:
+                await self._ledger.settle([(own.due_id, None)])
         for each in due:
             self._metrics.raised.labels(each.kind).inc()
         if decided and self._neighbours.fanout.subscriber_count:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import msgspec
+
 from muttd.decision import Alert
 from muttd.event import Event, Transport, event_as_json, iso_utc
 
@@ -49,6 +51,11 @@ def moogsoft_payload(alert: Alert, *, daemon_name: str) -> dict[str, Any]:
             "event": event_as_json(event),
         },
     }
+
+
+def moogsoft_body(alert: Alert, *, daemon_name: str) -> bytes:
+    """The same as octets."""
+    return msgspec.json.encode(moogsoft_payload(alert, daemon_name=daemon_name))
 
 
 def _type_of(event: Event) -> str:

@@ -18,15 +18,21 @@ from muttd.accounts import Accounts
 from muttd.dynamic import Dynamic
 from muttd.errors import StoreUnavailable
 from muttd.event import iso_utc, utc_now
-from muttd.queue.contract import Queue, Stream
+from muttd.queue.contract import MOOG, Queue, Stream, alert_stream
 from muttd.queue.spooled import SpoolState
 from muttd.workers.alerter import Alerter
-from muttd.workers.forwarder import Forwarder
+from muttd.workers.dispatch import Dispatch
 from muttd.workers.intake import Intake
 from muttd.workers.meta_alerts import MetaAlerts
 from muttd.workers.peers import Peers
 from muttd.workers.probe import Probe
 from muttd.workers.rules_watch import RulesWatch
+from muttd.workers.status_destinations import (
+    destination_warnings,
+    destinations,
+    forwarder_summary,
+    total_depth,
+)
 
 _SAMPLE_INTERVAL_S = 5.0
 _HOUR_S = 3600.0
@@ -67,7 +73,7 @@ class Parts:
 
     Attributes:
         addresses: (listener, address) of every bound socket.
-        forwarder: None when no destination is configured.
+        dispatch: Knows every destination.
         probes: Of the queue and the store.
         spool: What waits on disk for the queue; None without a spool.
         is_draining: Whether SIGTERM came.
@@ -86,7 +92,7 @@ class Parts:
     intake: Intake
     alerter: Alerter
     meta_alerts: MetaAlerts
-    forwarder: Forwarder | None
+    dispatch: Dispatch
     rules: RulesWatch
     spool: Callable[[], SpoolState | None]
     peers: Peers
@@ -122,11 +128,18 @@ async def status(parts: Parts) -> dict[str, Any]:
     """The status document."""
     now = utc_now()
     dependencies = await readiness(parts)
+    is_queue_there = dependencies["queue"]["ok"]
+
+    async def depth_of(stream: str) -> Mapping[str, Any]:
+        return await _depth(parts.queue, stream, now) if is_queue_there else _UNKNOWN_DEPTH
+
+    # Alerts raised while there is no destination are in no stream; what waits for the first one
+    # is looked at in any case.
+    names = {MOOG, *parts.dispatch.names, *parts.dispatch.orphans}
+    depths = {name: await depth_of(alert_stream(name)) for name in sorted(names)}
     queue = {
-        stream.value: await _depth(parts.queue, stream, now)
-        if dependencies["queue"]["ok"]
-        else _UNKNOWN_DEPTH
-        for stream in (Stream.INGEST, Stream.ALERT)
+        Stream.INGEST.value: await depth_of(Stream.INGEST),
+        Stream.ALERT.value: total_depth(depths.values()) if is_queue_there else _UNKNOWN_DEPTH,
     }
     # From here on nothing waits: the document is of one moment.
     warnings = _warnings(parts, dependencies)
@@ -156,7 +169,8 @@ async def status(parts: Parts) -> dict[str, Any]:
         },
         "pipeline": parts.alerter.tally(),
         "ledger": parts.meta_alerts.summary(),
-        "forwarder": _forwarder(parts.forwarder),
+        "forwarder": forwarder_summary(parts.dispatch),
+        "destinations": destinations(parts.dispatch, depths),
         "dependencies": dependencies,
         "warnings": [*warnings, *_depth_warnings(parts, queue)],
         "peers": _peers(parts, dependencies, warnings),
@@ -188,7 +202,7 @@ def _summary(
         "spooled_events": 0 if spool is None else spool.items,
         "listeners": totals,
         "pipeline": parts.alerter.tally(),
-        "forwarder": {"state": _forwarder(parts.forwarder)["state"]},
+        "forwarder": {"state": forwarder_summary(parts.dispatch)["state"]},
         "dependencies": dict(dependencies),
         "warnings": list(warnings),
     }
@@ -240,7 +254,7 @@ def _listeners(parts: Parts) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-async def _depth(queue: Queue, stream: Stream, now: datetime) -> Mapping[str, Any]:
+async def _depth(queue: Queue, stream: str, now: datetime) -> Mapping[str, Any]:
     try:
         depth = await queue.depth(stream)
     except StoreUnavailable:
@@ -250,24 +264,6 @@ async def _depth(queue: Queue, stream: Stream, now: datetime) -> Mapping[str, An
         "items": depth.items,
         "pending_items": depth.pending_items,
         "oldest_age_s": round(age_s, 3),
-    }
-
-
-def _forwarder(forwarder: Forwarder | None) -> dict[str, Any]:
-    if forwarder is None:
-        return {
-            "destination": None,
-            "state": "unrouted",
-            "delivered": 0,
-            "retried": 0,
-            "dead": 0,
-            "last_error": None,
-        }
-    return {
-        "destination": "webhook",
-        "state": forwarder.state,
-        **forwarder.tally(),
-        "last_error": forwarder.last_error,
     }
 
 
@@ -308,14 +304,6 @@ def _warnings(parts: Parts, dependencies: Mapping[str, dict[str, Any]]) -> list[
             warnings.append(f"{name}: {account.dropped} messages dropped")
     warnings += [f"the stored {key} is passed over: {why}" for key, why in parts.dynamic.faults]
     warnings += [f"rule {rule_id} takes no part: {why}" for rule_id, why in parts.rules.faults]
-    forwarder = parts.forwarder
-    if forwarder is None:
-        if parts.alerter.tally()["alerts"]:
-            warnings.append("alerts are raised and go nowhere: MUTTD_MOOG_WEBHOOK_URL is not set")
-    elif forwarder.state == "held":
-        warnings.append(
-            f"alerts wait: the webhook does not accept our key or URL: {forwarder.last_error}"
-        )
-    elif forwarder.state == "retrying":
-        warnings.append(f"alerts wait: the webhook fails: {forwarder.last_error}")
+    raised = parts.alerter.tally()["alerts"]
+    warnings += destination_warnings(parts.dispatch, alerts_raised=raised)
     return warnings

@@ -1,34 +1,42 @@
 """One attempt to deliver one alert to a webhook, and what its answer means.
 
+    body(alert), headers, key, signature --POST-->
+
     2xx                               delivered
     timeout, refused, 408 425 429 5xx DeliverLater, with Retry-After (RFC 9110, 10.2.3)
     401 403 and any redirect          DestinationHeld: the settings are wrong, not the alert
     any other                         Undeliverable
 
-The only file that knows httpx. The key is joined here, at the moment of sending.
+The only file that knows httpx. Keys are joined here, at the moment of sending.
+
+    X-Muttd-Signature: t=1735787045,v1=5257a869...     HMAC-SHA256 of "1735787045." and the body
+
+The time is signed with the body, so that a receiver can refuse what somebody has recorded.
 """
 
 from __future__ import annotations
 
 import email.utils
+import hashlib
+import hmac
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import httpx
-import msgspec
 import trio
 
 from muttd.decision import Alert
 from muttd.errors import DeliverLater, DestinationHeld, Undeliverable
 from muttd.event import utc_now
-from muttd.workers.payload import moogsoft_payload
 
 # Of an answer, for the operator. More is read by nobody.
 _EXCERPT_CHARS = 300
 _EXCERPT_OCTETS = 4096
 _REST_OF_SUCCESS_S = 0.5
 _KEY_REFUSED = (401, 403)
+SIGNATURE_HEADER = "X-Muttd-Signature"
 _RETRY_STATUSES = frozenset({408, 425, 429})
 
 
@@ -42,14 +50,24 @@ class WebhookSettings:
         api_keys: Gives the keys now in force; asked at each attempt, so a reload counts. When the
             receiver refuses one, the next is tried: during a rotation two are valid.
         timeout_s: Of one attempt, from its beginning to the end of the answer's beginning.
-        daemon_name: For agent_location.
+        body: Makes the body; a ValueError says why it cannot.
+        headers: Sent as well.
+        secret_headers: The same; nobody is shown their values.
+        hmac_key: Signs the body.
+        names_alert: Whether Idempotency-Key names the alert, for what the body may not say.
+        tls: Whom we believe and who we are; None: the system's authorities, nobody.
     """
 
     url: str
     auth_header: str
     api_keys: Callable[[], Sequence[str]]
     timeout_s: float
-    daemon_name: str
+    body: Callable[[Alert], bytes]
+    headers: tuple[tuple[str, str], ...] = ()
+    secret_headers: tuple[tuple[str, Callable[[], str]], ...] = ()
+    hmac_key: Callable[[], str | None] = lambda: None
+    names_alert: bool = False
+    tls: ssl.SSLContext | None = None
 
 
 class Webhook:
@@ -84,13 +102,15 @@ class Webhook:
 
     async def _deliver_with(self, key: str | None, alert: Alert) -> int:
         settings = self._settings
-        payload = moogsoft_payload(alert, daemon_name=settings.daemon_name)
-        body = msgspec.json.encode(payload)
+        try:
+            body = settings.body(alert)
+        except ValueError as exc:
+            raise Undeliverable(f"the body cannot be made: {exc}") from exc
         try:
             # One deadline over all: httpx's own counts anew with each octet that drips in.
             with trio.fail_after(settings.timeout_s):
                 async with self._client.stream(
-                    "POST", settings.url, content=body, headers=self._headers(key)
+                    "POST", settings.url, content=body, headers=self._headers(key, alert, body)
                 ) as response:
                     if response.is_success:
                         # Read to its end, the connection can be used again; but 2xx is said.
@@ -123,17 +143,38 @@ class Webhook:
                     # next read finds the connection closed and ends them in order.
                     await response.aclose()
         text = octets.decode("utf-8", "replace")
-        for key in self._settings.api_keys():
+        for secret in self._secrets():
             # Before it is cut: half a key is a secret too.
-            text = text.replace(key, "***")
+            text = text.replace(secret, "***")
         return " ".join(text.split())[:_EXCERPT_CHARS]
 
-    def _headers(self, key: str | None) -> dict[str, str]:
-        headers = {"Content-Type": "application/json"}
+    def _secrets(self) -> list[str]:
+        settings = self._settings
+        given = [*settings.api_keys(), settings.hmac_key()]
+        given += [value() for _, value in settings.secret_headers]
+        return [each for each in given if each]
+
+    def _headers(self, key: str | None, alert: Alert, body: bytes) -> dict[str, str]:
+        settings = self._settings
+        headers = {"Content-Type": "application/json", **dict(settings.headers)}
+        headers |= {name: value() for name, value in settings.secret_headers}
+        hmac_key = settings.hmac_key()
         if key is not None:
-            name = self._settings.auth_header
+            name = settings.auth_header
             headers[name] = f"Bearer {key}" if name.lower() == "authorization" else key
+        if hmac_key is not None:
+            headers[SIGNATURE_HEADER] = signature_header(
+                hmac_key, body, at=int(utc_now().timestamp())
+            )
+        if settings.names_alert:
+            headers["Idempotency-Key"] = alert.alert_id
         return headers
+
+
+def signature_header(key: str, body: bytes, *, at: int) -> str:
+    """What X-Muttd-Signature says of a body sent at that moment (seconds since 1970)."""
+    signed = hmac.new(key.encode(), f"{at}.".encode() + body, hashlib.sha256)
+    return f"t={at},v1={signed.hexdigest()}"
 
 
 def _retry_after_s(response: httpx.Response) -> float | None:
@@ -154,6 +195,9 @@ async def open_webhook(settings: WebhookSettings) -> AsyncIterator[Webhook]:
     """A pooled client for one destination, closed with the block."""
     # trust_env: a proxy named in somebody's environment must not see alerts.
     async with httpx.AsyncClient(
-        timeout=settings.timeout_s, follow_redirects=False, trust_env=False
+        timeout=settings.timeout_s,
+        follow_redirects=False,
+        trust_env=False,
+        verify=True if settings.tls is None else settings.tls,
     ) as client:
         yield Webhook(client, settings)

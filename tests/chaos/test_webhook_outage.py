@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from running_daemon import RunningDaemon, ScriptedWebhook, a_rule, eventually
@@ -85,8 +86,26 @@ def test_an_alert_that_alone_fails_does_not_hold_the_others_for_ever(
     send(daemon, 10)
     eventually(lambda: len(webhook.accepted), lambda count: count == 10, within_s=30)
     assert [call.body["description"] for call in webhook.accepted] == sent_texts(10)
-    [dead] = daemon.get("/api/v2/alerts", state="dead")["alerts"]
-    assert dead["hostname"] == "poison"
+
+
+def test_an_alert_that_fails_while_others_are_taken_is_a_dead_letter_in_the_end(
+    daemon: RunningDaemon, webhook: ScriptedWebhook
+) -> None:
+    webhook.answer = lambda call: (
+        (500, {}, "boom") if call.body["source"] == "poison" else (200, {}, "")
+    )
+    daemon.post("/ingest", {"message": "LINK-3-UPDOWN", "hostname": "poison"})
+
+    def dead_while_others_come() -> list[dict[str, Any]]:
+        daemon.post("/ingest", {"message": "LINK-3-UPDOWN", "hostname": "sw1"})
+        found: list[dict[str, Any]] = daemon.get("/api/v2/dead-letters")["dead_letters"]
+        return found
+
+    [letter] = eventually(dead_while_others_come, within_s=60)
+    assert (letter["hostname"], letter["reason"], letter["destination"]) == (
+        "poison", "failing", "moog",
+    )  # fmt: skip
+    assert letter["error"] == "status 500: boom"
 
 
 def test_retry_after_is_honoured(daemon: RunningDaemon, webhook: ScriptedWebhook) -> None:

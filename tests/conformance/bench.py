@@ -107,7 +107,7 @@ async def redis_bench() -> AsyncIterator[Bench]:
         async with open_redis_queue(options, limits=dict.fromkeys(Stream, LIMIT_ITEMS)) as queue:
             yield Bench(queue, partial(trio.to_thread.run_sync, partial(age_redis, admin, prefix)))
     finally:
-        admin.delete(*RedisKeys(prefix).all())
+        admin.delete(*RedisKeys(prefix).all("tickets", "tickets-2"))
         admin.acl_deluser(prefix)
         admin.close()
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 from samples import MORNING, a_letter
 
-from muttd.queue.contract import Queue, Stream
+from muttd.queue.contract import Queue, Stream, alert_stream
 from muttd.queue.letters import LetterKind, LetterQuery, Past
 
 INGEST, ALERT = Stream.INGEST, Stream.ALERT
@@ -123,3 +123,12 @@ async def test_old_letters_are_forgotten(queue: Queue) -> None:
     assert await queue.letters.forget(failed_before=MORNING + timedelta(minutes=2)) == 3
     assert await queue.letters.find() == [a_letter(3), a_letter(2)]
     assert await queue.letters.forget(failed_before=MORNING) == 0
+
+
+async def test_a_replayed_alert_goes_to_its_destination(queue: Queue) -> None:
+    letter = replace(a_letter(1, LetterKind.ALERT), destination="tickets")
+    await queue.bury(ALERT, [], [letter])
+    await queue.letters.replay([letter.letter_id])
+    assert await queue.take(ALERT, "a", count=10, wait_s=0) == []
+    [entry] = await queue.take(alert_stream("tickets"), "a", count=10, wait_s=0)
+    assert entry.payload == letter.payload

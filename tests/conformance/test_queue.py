@@ -11,13 +11,13 @@ from samples import a_batch, a_letter
 
 from bench import LIMIT_ITEMS, Bench
 from muttd.errors import QueueFull
-from muttd.queue.contract import Batch, Entry, Queue, Stream
+from muttd.queue.contract import Batch, Entry, Queue, Stream, alert_stream, destination_of
 from muttd.queue.letters import LetterKind, LetterQuery
 
 INGEST, ALERT = Stream.INGEST, Stream.ALERT
 
 
-async def take_now(queue: Queue, consumer: str = "a", stream: Stream = INGEST) -> list[Entry]:
+async def take_now(queue: Queue, consumer: str = "a", stream: str = INGEST) -> list[Entry]:
     return await queue.take(stream, consumer, count=1000, wait_s=0)
 
 
@@ -365,3 +365,29 @@ async def test_burying_a_letter_twice_keeps_it_once(queue: Queue) -> None:
 async def test_a_working_queue_answers_a_ping(queue: Queue) -> None:
     await queue.ping()
     assert (await queue.depth(INGEST)).entries == 0
+
+
+async def test_each_destination_has_a_stream_of_its_own(queue: Queue) -> None:
+    tickets = alert_stream("tickets-2")
+    assert (alert_stream("moog"), destination_of(tickets)) == ("alert", "tickets-2")
+    await queue.append(INGEST, [a_batch(1)])
+    [entry] = await take_now(queue)
+    await queue.ack(
+        INGEST, [entry.entry_id], then_append=[(ALERT, a_batch(2)), (tickets, a_batch(3))]
+    )
+    await queue.append(tickets, [a_batch(4)])
+    [moog] = await take_now(queue, stream=ALERT)
+    assert moog.payload == b"batch 2"
+    entries = await take_now(queue, stream=tickets)
+    assert payloads(entries) == [b"batch 3", b"batch 4"]
+    assert await queue.destinations() == ["moog", "tickets-2"]
+    # Acking another stream's entries does nothing to this one's.
+    await queue.ack(ALERT, [each.entry_id for each in entries])
+    assert (await queue.depth(tickets)).entries == 2
+    await queue.ack(tickets, [entries[0].entry_id])
+    assert (await queue.depth(tickets)).entries == 1
+
+
+async def test_without_alerts_only_the_first_destination_is_known(queue: Queue) -> None:
+    await queue.append(INGEST, [a_batch(1)])
+    assert await queue.destinations() == ["moog"]

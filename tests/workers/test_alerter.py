@@ -21,6 +21,7 @@ from muttd.queue.letters import LetterKind, LetterQuery
 from muttd.rules.model import RuleDraft
 from muttd.store.contract import Change, EventQuery, Store, Window
 from muttd.workers.alerter import Alerter, AlerterMetrics, AlerterPolicy, Neighbours
+from muttd.workers.routing import Router, Routes
 from muttd.workers.rules_watch import RulesWatch
 
 A_RULE = RuleDraft(
@@ -89,7 +90,7 @@ async def start(
                     "batch_entries": 8,
                     "claim_idle_s": 0.1,
                     "dynamic": Dynamic(DynamicSettings(alerter_max_retries=3)),
-                    "alert_state": AlertState.QUEUED,
+                    "router": Router(Routes(default="moog", names=frozenset({"moog"}))),
                     **policy,
                 }
             ),
@@ -162,7 +163,7 @@ async def test_without_history_only_matched_events_are_stored(start: Start) -> N
 
 
 async def test_without_a_destination_alerts_are_kept_and_not_queued(start: Start) -> None:
-    scene = await start(alert_state=AlertState.UNROUTED)
+    scene = await start(router=Router())
     await scene.append(an_event("LINK-3-UPDOWN"))
     await scene.wait_items(Stream.INGEST, 0)
     found = await scene.store.search_alerts(state=None, hostname=None, window=Window())

@@ -21,25 +21,44 @@ from muttd.decision import (
 )
 from muttd.errors import DeliverLater, DestinationHeld, Undeliverable
 from muttd.event import utc_now
+from muttd.queue.breaker import BreakerLimits, BreakerState, LocalBreaker
 from muttd.queue.contract import Batch, Queue, Stream
 from muttd.queue.counters import LocalRateLimit, Pace
 from muttd.queue.letters import LetterKind, LetterQuery
 from muttd.store.contract import Store, Window
-from muttd.workers.forwarder import Forwarder, ForwarderMetrics, ForwarderPolicy
+from muttd.workers.forwarder import STRIKES, Forwarder, ForwarderPolicy, Gates
+from muttd.workers.forwarder_metrics import ForwarderMetrics
+
+CONCURRENCY = 3
 
 
 class ScriptedDestination:
-    """Takes alerts, or raises what the script says."""
+    """Takes alerts, or raises what the script says.
+
+    Attributes:
+        most_at_once: Attempts that were under way at a time.
+        gate: What every attempt waits for, if there is one.
+    """
 
     def __init__(self) -> None:
+        self.gate: trio.Event | None = None
+        self.most_at_once = 0
+        self._at_once = 0
         self.attempts: list[str] = []
         self.taken: list[str] = []
         self.script: Callable[[str], Exception | None] = lambda text: None
 
     async def deliver(self, alert: Alert) -> int:
-        await trio.lowlevel.checkpoint()
         text = alert.event.message
         self.attempts.append(text)
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            await trio.lowlevel.checkpoint()
+            if self.gate is not None:
+                await self.gate.wait()
+        finally:
+            self._at_once -= 1
         if error := self.script(text):
             raise error
         self.taken.append(text)
@@ -53,13 +72,22 @@ class Scene:
         self.queue = Interruption(queue)
         self.store = Interruption(store)
         self.destination = ScriptedDestination()
+        self.limits = BreakerLimits(failures=1000, open_s=0.3, attempt_s=30.0)
         self.forwarder = Forwarder(
             self.queue,
             self.store,
             self.destination,
-            LocalRateLimit(lambda: Pace(1000, 1.0)),
+            Gates(
+                breaker=LocalBreaker(lambda: self.limits),
+                limit=LocalRateLimit(lambda: Pace(1000, 1.0)),
+            ),
             ForwarderPolicy(
-                consumer="test", backoff_base_s=0.01, backoff_cap_s=0.05, claim_idle_s=0.2
+                name="moog",
+                consumer="test",
+                backoff_base_s=0.01,
+                backoff_cap_s=0.05,
+                claim_idle_s=0.2,
+                concurrency=CONCURRENCY,
             ),
             ForwarderMetrics(registry),
         )
@@ -121,15 +149,17 @@ async def test_a_failing_destination_gets_the_same_alert_until_it_takes_it(
     scene: Scene, nursery: trio.Nursery
 ) -> None:
     scene.destination.script = lambda text: (
-        DeliverLater("status 503", status=503) if len(scene.destination.attempts) < 5 else None
+        DeliverLater("status 503", status=503) if len(scene.destination.attempts) < 3 else None
     )
     alerts = await scene.raise_alerts("a", "b")
     nursery.start_soon(scene.forwarder.run)
     await scene.wait_empty()
-    assert scene.destination.attempts == ["a"] * 5 + ["b"]
+    # The second one was under way already when the first one failed.
+    assert sorted(scene.destination.taken) == ["a", "b"]
+    assert scene.destination.attempts == ["a", "b", "a", "b"]
     found = await scene.store.get_alert(alerts[0].alert_id)
-    assert [each.outcome for each in found[1]] == [AlertState.RETRYING] * 4 + [AlertState.DELIVERED]
-    assert [each.attempt for each in found[1]] == [1, 2, 3, 4, 5]
+    assert [each.outcome for each in found[1]] == [AlertState.RETRYING, AlertState.DELIVERED]
+    assert [each.attempt for each in found[1]] == [1, 2]
 
 
 async def test_an_alert_that_was_delivered_before_a_crash_is_not_sent_again(
@@ -181,16 +211,132 @@ async def test_an_undeliverable_alert_is_a_dead_letter_at_once(
     assert await scene.states() == {"a": AlertState.DEAD, "b": AlertState.DELIVERED}
 
 
-async def test_the_order_within_a_signature_is_kept_while_its_first_alert_fails(
+async def test_several_attempts_are_under_way_but_never_two_of_one_signature(
+    scene: Scene, nursery: trio.Nursery
+) -> None:
+    scene.destination.gate = trio.Event()
+    await scene.raise_alerts("a", "a!", "a!!", "b", "b!", "c", "d")
+    nursery.start_soon(scene.forwarder.run)
+
+    async def are_under_way() -> bool:
+        return len(scene.destination.attempts) == CONCURRENCY
+
+    await wait_until(are_under_way)
+    assert scene.destination.attempts == ["a", "b", "c"]
+    scene.destination.gate.set()
+    await scene.wait_empty()
+    assert scene.destination.most_at_once == CONCURRENCY
+    of_a = [text for text in scene.destination.taken if text.startswith("a")]
+    assert of_a == ["a", "a!", "a!!"]
+
+
+async def test_a_slow_alert_holds_up_its_own_signature_alone(
+    scene: Scene, nursery: trio.Nursery
+) -> None:
+    answers = trio.Event()
+
+    class Slow(ScriptedDestination):
+        async def deliver(self, alert: Alert) -> int:
+            if alert.event.message == "a":
+                await answers.wait()
+            return await super().deliver(alert)
+
+    scene.forwarder.use(slow := Slow())
+    await scene.raise_alerts("a", "a!", "b", "c", "d", "e")
+    nursery.start_soon(scene.forwarder.run)
+
+    async def are_taken() -> bool:
+        return len(slow.taken) == 4
+
+    await wait_until(are_taken)
+    assert sorted(slow.taken) == ["b", "c", "d", "e"]
+    answers.set()
+    await scene.wait_empty()
+    assert slow.taken[-2:] == ["a", "a!"]
+
+
+async def test_an_alert_that_fails_while_others_are_taken_is_buried_and_its_order_kept(
     scene: Scene, nursery: trio.Nursery
 ) -> None:
     scene.destination.script = lambda text: DeliverLater("status 500") if text == "a" else None
-    await scene.raise_alerts("a", "a!", "b", "c", "d", "e")
+    others = [f"b{n}" for n in range(20)]
+    [alert, *_] = await scene.raise_alerts("a", "a!", *others)
+    nursery.start_soon(scene.forwarder.run)
+
+    async def is_dead() -> bool:
+        await scene.raise_alerts("more")
+        found = await scene.store.get_alert(alert.alert_id)
+        return bool(found[0].state is AlertState.DEAD)
+
+    await wait_until(is_dead)
+    await scene.wait_empty()
+    [letter] = await scene.queue.letters.find()
+    assert (letter.reason, letter.error, letter.destination) == ("failing", "status 500", "moog")
+    assert letter.attempts >= STRIKES
+    taken = scene.destination.taken
+    assert "a" not in taken
+    assert "a!" in taken
+    assert set(others) < set(taken)
+
+
+async def test_dead_alerts_carry_their_past_over_a_replay(
+    scene: Scene, nursery: trio.Nursery
+) -> None:
+    scene.destination.script = lambda text: Undeliverable("status 400", status=400)
+    await scene.raise_alerts("a")
     nursery.start_soon(scene.forwarder.run)
     await scene.wait_empty()
-    assert scene.destination.taken[:3] == ["b", "c", "d"]
-    assert (await scene.states())["a"] is AlertState.DEAD
-    assert scene.destination.taken[3:] == ["a!", "e"]
+    [first] = await scene.queue.letters.find()
+    await scene.queue.letters.replay([first.letter_id])
+    await scene.wait_empty()
+    [second] = await scene.queue.letters.find()
+    assert (first.attempts, first.replays) == (1, 0)
+    assert (second.attempts, second.replays) == (2, 1)
+    assert second.first_failed_at == first.first_failed_at
+
+
+async def test_an_open_breaker_makes_alerts_wait_and_one_probe_tries(
+    scene: Scene, nursery: trio.Nursery
+) -> None:
+    scene.limits = BreakerLimits(failures=4, open_s=0.3, attempt_s=30.0)
+    scene.destination.script = lambda text: DeliverLater("status 503", status=503)
+    texts = [f"alert {n}" for n in range(10)]
+    await scene.raise_alerts(*texts)
+    nursery.start_soon(scene.forwarder.run)
+
+    async def is_open() -> bool:
+        return scene.forwarder.state == "open"
+
+    await wait_until(is_open)
+    assert len(scene.destination.attempts) == 4
+    assert scene.forwarder.breaker.state is BreakerState.OPEN
+
+    async def is_probed() -> bool:
+        return len(scene.destination.attempts) == 6
+
+    await wait_until(is_probed)
+    scene.destination.script = lambda text: None
+    await scene.wait_empty()
+    # Oldest first, but for the one that found out.
+    taken = scene.destination.taken
+    assert [text for text in taken if text != taken[0]] == [t for t in texts if t != taken[0]]
+    assert await scene.queue.letters.count() == 0
+    assert scene.forwarder.state in ("delivering", "idle")
+
+
+async def test_a_poke_lets_an_open_breaker_try_at_once(scene: Scene, nursery: trio.Nursery) -> None:
+    scene.limits = BreakerLimits(failures=1, open_s=3000.0, attempt_s=30.0)
+    scene.destination.script = lambda text: DeliverLater("status 503", status=503)
+    await scene.raise_alerts("a")
+    nursery.start_soon(scene.forwarder.run)
+
+    async def is_open() -> bool:
+        return scene.forwarder.state == "open"
+
+    await wait_until(is_open)
+    scene.destination.script = lambda text: None
+    scene.forwarder.poke()
+    await scene.wait_empty()
 
 
 async def test_while_the_store_is_away_the_attempt_is_not_forgotten(
@@ -233,7 +379,7 @@ async def test_stop_ends_a_pause(scene: Scene, nursery: trio.Nursery) -> None:
 async def test_what_is_left_at_a_stop_goes_to_another_at_once(
     scene: Scene, is_cancelled: bool
 ) -> None:
-    scene.destination.script = lambda text: DeliverLater("later") if text == "b" else None
+    scene.destination.script = lambda text: DeliverLater("later") if text != "a" else None
     await scene.raise_alerts("a", "b", "c")
     await scene.raise_alerts("d")
     async with trio.open_nursery() as nursery:

@@ -30,6 +30,7 @@ class Scene:
             probes={"queue": self.probe},
             lag_s=lambda: 0.25,
             rules=rules,
+            destinations=lambda: ["moog", "tickets"],
         )
         self.gauges = Gauges(gauged, self.registry)
 
@@ -82,3 +83,9 @@ async def test_a_queue_that_does_not_answer_has_no_depth(
     monkeypatch.setattr(queue, "depth", away)
     await scene.sample()
     assert math.isnan(scene.shown("queue_events", stream="ingest") or 0.0)
+
+
+async def test_each_destination_has_its_depth(scene: Scene) -> None:
+    await scene.gauges.sample()
+    for stream in ("ingest", "alert", "alert.tickets"):
+        assert scene.shown("queue_events", stream=stream) is not None

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 from servers.redis_server import needs_redis, shared_redis
 
-from muttd.decision import Alert, AlertState, Handling, decode_alerts
+from muttd.decision import Alert, Handling, decode_alerts
 from muttd.dynamic import Dynamic, DynamicSettings
 from muttd.event import Event, EventIds, Transport, encode_events, utc_now
 from muttd.queue.contract import Batch, Depth, Queue, Stream
@@ -32,6 +32,7 @@ from muttd.rules.model import RuleDraft, TeamEntry
 from muttd.store.contract import Change, EventQuery, Store, Window
 from muttd.workers.alerter import Alerter, AlerterMetrics, AlerterPolicy, Neighbours
 from muttd.workers.meta_alerts import OWN_RULE_ID, MetaAlerts, MetaMetrics
+from muttd.workers.routing import Router, Routes
 from muttd.workers.rules_watch import RulesWatch
 
 BY = Change("test")
@@ -93,7 +94,7 @@ class Daemon:
             consumer=name,
             batch_entries=8,
             claim_idle_s=0.2,
-            alert_state=AlertState.QUEUED,
+            router=Router(Routes(default="moog", names=frozenset({"moog"}))),
             dynamic=self.dynamic,
         )
         registry = CollectorRegistry()

@@ -14,7 +14,7 @@ from interruption import Interruption, an_event, wait_until
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
-from muttd.decision import Alert, AlertState, Handling, decode_alerts
+from muttd.decision import Alert, Handling, decode_alerts
 from muttd.dynamic import Dynamic, DynamicSettings
 from muttd.event import Event, EventIds, encode_events, utc_now
 from muttd.queue.contract import Batch, Queue, Stream
@@ -23,6 +23,7 @@ from muttd.rules.model import RuleDraft
 from muttd.store.contract import Change, EventQuery, Store, Window
 from muttd.workers.alerter import Alerter, AlerterMetrics, AlerterPolicy, Neighbours
 from muttd.workers.payload import moogsoft_payload
+from muttd.workers.routing import Router, Routes
 from muttd.workers.rules_watch import RulesWatch
 
 A_RULE = RuleDraft(
@@ -61,7 +62,7 @@ class Scene:
                 batch_entries=8,
                 claim_idle_s=0.1,
                 dynamic=Dynamic(DynamicSettings()),
-                alert_state=AlertState.QUEUED,
+                router=Router(Routes(default="moog", names=frozenset({"moog"}))),
             ),
             AlerterMetrics(CollectorRegistry()),
             EventIds(),

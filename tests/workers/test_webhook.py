@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 import trio
 from test_forwarder import an_alert
 
 from muttd.errors import DeliverLater, DeliveryError, DestinationHeld, Undeliverable
+from muttd.workers.payload import moogsoft_body
 from muttd.workers.webhook import Webhook, WebhookSettings, open_webhook
 
 KEY = "WEBHOOK-SECRET-42"
@@ -56,7 +58,7 @@ async def webhook_that(
         auth_header=auth_header,
         api_keys=lambda: keys,
         timeout_s=timeout_s,
-        daemon_name="test",
+        body=partial(moogsoft_body, daemon_name="test"),
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, serve, listeners)
