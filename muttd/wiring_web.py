@@ -71,6 +71,7 @@ def _services(
 
     def rules_changed() -> None:
         parts.rules.poke()
+        parts.mibs.poke()
         parts.backends.bulletin.announce(Topic.RULES)
 
     def dynamic_changed() -> None:
@@ -93,6 +94,7 @@ def _services(
         status=partial(status, scene),
         rule_set=lambda: parts.rules.current if parts.rules.is_loaded else None,
         rules_changed=rules_changed,
+        mibs=parts.mibs,
         dynamic=parts.dynamic,
         dynamic_changed=dynamic_changed,
         access_changed=access_changed,

@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "listeners": NOUNS | {"protocol", "accounts", "sources"},
     "workers": NOUNS
     | {"mibs", "queue", "store", "rules", "protocol", "accounts", "backoff", "dynamic"},
-    "web": NOUNS | {"queue", "store", "rules", "accounts", "dynamic"},
+    "web": NOUNS | {"queue", "store", "rules", "mibs", "protocol.mib", "accounts", "dynamic"},
     "commands": NOUNS
     | {"protocol", "rules", "settings", "settings_text", "settings_values", "logs"},
     "errors": set(),

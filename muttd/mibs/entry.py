@@ -25,6 +25,7 @@ class State(enum.StrEnum):
     INCOMPLETE = "incomplete"  # in force but for what is missing
     OUTDATED = "outdated"  # broken now; its last good version is in force
     BROKEN = "broken"
+    WAITING = "waiting"  # stored, and soon looked at
 
 
 class MibEntry(msgspec.Struct, frozen=True, kw_only=True):

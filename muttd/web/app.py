@@ -31,10 +31,12 @@ from muttd.web.api.events import event_routes
 from muttd.web.api.hosts import host_routes
 from muttd.web.api.ingest import ingest_routes
 from muttd.web.api.keys import key_routes
+from muttd.web.api.mibs import mib_routes
 from muttd.web.api.openapi import openapi_routes
 from muttd.web.api.rules import rule_routes
 from muttd.web.api.status import status_routes
 from muttd.web.api.teams import team_routes
+from muttd.web.api.trap_severities import trap_severity_routes
 from muttd.web.auth import CSRF_HEADER, KeysNotRead
 from muttd.web.envelope import Envelope
 from muttd.web.guesses import TooManyGuesses
@@ -73,6 +75,8 @@ def create_app(services: Services, sessions: Sessions) -> ASGIApp:
         *rule_routes(),
         *host_routes(),
         *team_routes(),
+        *mib_routes(),
+        *trap_severity_routes(),
         *config_routes(),
         *config_audit_routes(),
         *alert_routes(),

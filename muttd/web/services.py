@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry
 
 from muttd.dynamic import Dynamic
 from muttd.event import EventIds
+from muttd.mibs.entry import MibEntry
+from muttd.mibs.module import Parsed
+from muttd.protocol.mib import MibInForce
 from muttd.queue.contract import Queue
 from muttd.queue.fanout import Fanout
 from muttd.rules.engine import RuleSet
@@ -17,6 +20,28 @@ from muttd.sink import Sink
 from muttd.store.contract import Store
 from muttd.web.auth import KeyRing
 from muttd.web.ingest_limits import IngestLimits, no_limits
+
+
+class Mibs(Protocol):
+    """Operators' MIBs, as the web side needs them."""
+
+    @property
+    def entries(self) -> Sequence[MibEntry]:
+        """Every text."""
+        ...
+
+    @property
+    def in_force(self) -> MibInForce:
+        """Names things."""
+        ...
+
+    async def check(self, octets: bytes) -> Parsed:
+        """What would come of a text."""
+        ...
+
+    async def apply(self) -> None:
+        """Return when what is stored now is in force."""
+        ...
 
 
 def _count_nothing(received: int, invalid: int) -> None:
@@ -38,6 +63,7 @@ class Services:
         rules_changed: Tells the daemon to recompile its rules now.
         dynamic: The dynamic configuration in force, and its defaults.
         dynamic_changed: Tells the daemons to look at the stored values now.
+        mibs: Names of traps, by operators' own MIBs.
         is_accepting: False while the daemon drains: ingest answers 503.
         queue_limit: Most events the ingest stream may hold; shown in a 503.
         ingest_wait_s: How long ingest waits for the queue before it answers 503.
@@ -62,6 +88,7 @@ class Services:
     rules_changed: Callable[[], None]
     dynamic: Dynamic
     dynamic_changed: Callable[[], None]
+    mibs: Mibs
     is_accepting: Callable[[], bool]
     queue_limit: int
     ingest_wait_s: float

@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from muttd.decision import AlertState, Environment, Handling
 from muttd.event import Transport
+from muttd.mibs.entry import MibEntry
 from muttd.queue.letters import LetterKind
 from muttd.rules.model import TeamEntry
 
@@ -138,6 +139,29 @@ class Teams(TypedDict):
     """All of device_teams."""
 
     teams: list[TeamEntry]
+    total: int
+
+
+class Mibs(TypedDict):
+    """Every text with MIBs."""
+
+    mibs: list[MibEntry]
+    total: int
+
+
+class TrapSeverity(TypedDict):
+    """How bad a notification is, and whatever is below its OID."""
+
+    trap_oid: str
+    name: str
+    severity: int
+    severity_name: str
+
+
+class TrapSeverities(TypedDict):
+    """All that operators have set."""
+
+    trap_severities: list[TrapSeverity]
     total: int
 
 

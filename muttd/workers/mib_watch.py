@@ -78,6 +78,7 @@ class MibWatch:
         self._uploads: dict[str, StoredMib] = {}
         self._of_operators: Mapping[str, int] = {}
         self._revision: int | None = None
+        self._checking = trio.Lock()
         self._poked = trio.Event()
         # How often somebody asked for a look, and which of these have been answered.
         self._wanted = 0
@@ -118,7 +119,8 @@ class MibWatch:
 
     async def check(self, octets: bytes) -> Parsed:
         """What would come of a text."""
-        async with open_compiler() as compiler:
+        # One at a time: the processors are for events.
+        async with self._checking, open_compiler() as compiler:
             parsed = await compiler.parse(octets)
         await trio.to_thread.run_sync(self._shelf.save, digest_of(octets), parsed)
         return parsed

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import trio
 from api_document import ApiDocument, document_of
 from prometheus_client import CollectorRegistry
 from starlette.routing import BaseRoute
@@ -18,6 +19,9 @@ from starlette.routing import BaseRoute
 from muttd.decision import Alert, AlertState, Decided, Decision, Environment, Handling, alert_id_for
 from muttd.dynamic import Dynamic, DynamicSettings
 from muttd.event import Event, EventIds, Transport
+from muttd.mibs.shelf import MibShelf
+from muttd.protocol import mib
+from muttd.protocol.mib import Mib
 from muttd.queue.contract import Stream
 from muttd.queue.fanout import LocalFanout
 from muttd.queue.sqlite import open_queue
@@ -30,8 +34,10 @@ from muttd.web.app import create_app
 from muttd.web.auth import ApiKey, KeyRing, Role, session_cookie
 from muttd.web.services import Services
 from muttd.web.sessions import Sessions
+from muttd.workers.mib_watch import MibWatch
 
 KEYS = {role: f"{role.name.lower()}-key-of-32-characters-or-so" for role in Role}
+SHIPPED_MIB = Mib.from_octets(Path(mib.__file__).with_name(mib.TABLE_FILE_NAME).read_bytes())
 BODY_LIMIT_OCTETS = 1_000_000
 QUEUE_LIMIT = 1000
 
@@ -217,7 +223,17 @@ async def open_site(directory: Path) -> AsyncIterator[Site]:
     async with (
         open_queue(directory / "queue.sqlite", limits=dict.fromkeys(Stream, QUEUE_LIMIT)) as queue,
         open_store(directory / "store.sqlite") as store,
+        trio.open_nursery() as nursery,
     ):
+        (directory / "mibs").mkdir()
+        mibs = MibWatch(
+            SHIPPED_MIB,
+            store,
+            directory=directory / "mibs",
+            shelf=MibShelf(directory / "mibs.compiled"),
+            check_interval_s=3600.0,
+        )
+        nursery.start_soon(mibs.run)
         readiness = {"queue": {"ok": True, "error": None}, "store": {"ok": True, "error": None}}
         rules_changes: list[None] = []
         rule_sets: list[RuleSet] = [EMPTY]
@@ -251,6 +267,7 @@ async def open_site(directory: Path) -> AsyncIterator[Site]:
             status=status,
             rule_set=lambda: rule_sets[-1],
             rules_changed=lambda: rules_changes.append(None),
+            mibs=mibs,
             dynamic=Dynamic(DynamicSettings(breaker_failures=7), configured={"breaker_failures"}),
             dynamic_changed=lambda: dynamic_changes.append(None),
             is_accepting=lambda: True,
@@ -273,3 +290,4 @@ async def open_site(directory: Path) -> AsyncIterator[Site]:
             dynamic_changes=dynamic_changes,
             readiness=readiness,
         )
+        nursery.cancel_scope.cancel()
