@@ -1,7 +1,7 @@
 """GET /api/v2/live: the websocket behind the Live page and `muttd tail`.
 
     hello, then events, decisions, stats    <-- the feed, frames shared by all viewers (live_feed)
-    filter, pause, resume                   --> the feed
+    filter, pause, resume                   --> the feed; a filter is answered with "filtered"
 
 Handshakes and control frames are trio-websocket's. Frames of the feed go straight to the stream,
 whose send_all() takes whole calls from several tasks, each within its deadline.
@@ -196,6 +196,9 @@ class LiveHub:
         kind = document.get("type") if isinstance(document, dict) else None
         if kind == "filter":
             self._feed.join(viewer, parse_filter(document.get("filter")))
+            # What still waits is the old filter's. What follows this frame is the new one's.
+            viewer.forget()
+            viewer.offer(text_frame({"type": "filtered"}))
         elif kind == "pause":
             viewer.pause()
         elif kind == "resume":

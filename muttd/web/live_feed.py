@@ -127,6 +127,11 @@ class Viewer:
         self.missed += count
         self._missed_total.inc(count)
 
+    def forget(self) -> None:
+        """Send nothing of what waits."""
+        self._frames.clear()
+        self._octets = 0
+
     def pause(self) -> None:
         """Send nothing until resume()."""
         self.is_paused = True

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from chromium import CHROMIUM, CHROMIUM_ARGS
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 from running_daemon import RunningDaemon, scripted_webhook
 from scene import lay_out
 from visiting import NARROW, WIDE, is_live, sign_in
@@ -51,45 +52,56 @@ SCENES = {
 }
 
 
-def _take(browser: Browser, daemon: RunningDaemon, directory: Path, names: list[str]) -> None:
-    for scheme in ("light", "dark"):
-        for size, viewport in (("wide", WIDE), ("narrow", NARROW)):
-            context = browser.new_context(viewport=viewport, color_scheme=scheme)  # type: ignore[arg-type] # a Literal
-            page = context.new_page()
+# For the documentation; with --all-looks each page is taken in each.
+_LOOKS = (("wide", "light"), ("narrow", "dark"))
+_OTHER_LOOKS = (("wide", "dark"), ("narrow", "light"))
+_SIZES = {"wide": WIDE, "narrow": NARROW}
+
+
+def _take(page: Page, url: str, names: list[str], keep: Callable[[str], None]) -> None:
+    """Go to each page in turn and keep its picture."""
+    for name in names:
+        path, prepare = SCENES[name]
+        page.goto(url + path)
+        expect(page.locator("[aria-busy=true]")).to_have_count(0)
+        if path == "/live":
+            is_live(page)
+            expect(page.locator(_FIRST_EVENT).first).to_be_visible()
+        if prepare is not None:
+            prepare(page)
+        expect(page.locator("#health")).not_to_have_attribute("data-state", "unknown")
+        keep(name)
+
+
+def _take_all(daemon: RunningDaemon, directory: Path, names: list[str], *, every: bool) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
+        for size, scheme in _LOOKS + (_OTHER_LOOKS if every else ()):
+            look = {"viewport": _SIZES[size], "color_scheme": scheme}
+            page = browser.new_context(**look).new_page()  # type: ignore[arg-type] # both are literals
+
+            def keep(name: str, page: Page = page, ending: str = f"{size}-{scheme}.png") -> None:
+                page.screenshot(path=directory / f"{name}-{ending}")
+
             page.goto(f"{daemon.url}/sign-in")
-            if "sign-in" in names:
-                page.screenshot(path=directory / f"sign-in-{size}-{scheme}.png")
+            keep("sign-in")
             sign_in(page, daemon.key())
-            for name in names:
-                if name not in SCENES:
-                    continue
-                path, prepare = SCENES[name]
-                page.goto(daemon.url + path)
-                expect(page.locator("[aria-busy=true]")).to_have_count(0)
-                if path == "/live":
-                    is_live(page)
-                    expect(page.locator(_FIRST_EVENT).first).to_be_visible()
-                if prepare is not None:
-                    prepare(page)
-                expect(page.locator("#health")).not_to_have_attribute("data-state", "unknown")
-                page.screenshot(path=directory / f"{name}-{size}-{scheme}.png")
-            context.close()
+            _take(page, daemon.url, names, keep)
+        browser.close()
 
 
 def main(arguments: list[str]) -> None:
     """Start everything, take the pictures, stop everything."""
-    directory = Path(arguments[0] if arguments else "docs/screenshots")
+    every = "--all-looks" in arguments
+    given = [argument for argument in arguments if not argument.startswith("--")]
+    directory = Path(given[0] if given else "docs/screenshots")
     directory.mkdir(parents=True, exist_ok=True)
-    names = arguments[1:] or ["sign-in", *SCENES]
     with tempfile.TemporaryDirectory() as state, scripted_webhook() as webhook:
         environ = {"MUTTD_MOOG_WEBHOOK_URL": webhook.url, "MUTTD_DAEMON_NAME": "muttd-1"}
         daemon = RunningDaemon(Path(state) / "state", environ).wait_ready()
         try:
             lay_out(daemon, webhook)
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
-                _take(browser, daemon, directory, names)
-                browser.close()
+            _take_all(daemon, directory, given[1:] or list(SCENES), every=every)
         finally:
             daemon.kill()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 import re
-import threading
 from functools import partial
 
 import pytest
@@ -58,6 +57,8 @@ def stored_count(daemon: RunningDaemon, host: str) -> int:
 def test_an_event_appears_by_itself_and_gets_its_decision(
     daemon: RunningDaemon, open_page: OpenPage, host: str
 ) -> None:
+    # Of another test's flood one event in n would be shown, and this one perhaps later.
+    daemon.wait_idle()
     page = open_page("/live").page
     is_live(page)
     daemon.send_udp(syslog(host, "link is up", pri=131))
@@ -152,9 +153,7 @@ def test_a_pause_of_more_events_than_the_screen_holds_ends_without_a_gap(
     pace(daemon, host, 1600)
     expect(page.locator("#pill")).to_have_text(re.compile(r"^(1,000\+|about [\d,]+) new$"))
     page.get_by_role("button", name="Resume").click()
-    expect(page.locator(ROWS)).to_have_count(MAX_ROWS)
-    assert sorted(numbers(page)) == list(range(600, 1600))
-    assert numbers(page)[0] > numbers(page)[-1]
+    eventually(lambda: numbers(page), lambda shown: shown == list(range(1599, 599, -1)))
 
 
 def test_scrolling_down_pauses_and_scrolling_back_resumes(
@@ -385,42 +384,3 @@ def test_a_session_that_ended_leads_to_the_sign_in_page_and_back(
     page.get_by_label("API key").fill(daemon.key())
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(f"/live.*hostname={host}"))
-
-
-def test_a_thousand_events_a_second_leave_the_page_usable(
-    daemon: RunningDaemon, open_page: OpenPage, host: str
-) -> None:
-    page = open_page(f"/live?hostname={host}").page
-    is_live(page)
-    is_over = threading.Event()
-
-    def flood() -> None:
-        n = 0
-        while not is_over.wait(0.05):
-            send_numbered(daemon, host, range(n, n + 50))
-            n += 50
-
-    thread = threading.Thread(target=flood)
-    thread.start()
-    try:
-        expect(page.locator(ROWS)).to_have_count(MAX_ROWS, timeout=20_000)
-        frames = page.evaluate(COUNT_FRAMES)
-        page.keyboard.press("Space")
-        expect(page.locator("#connection-text")).to_have_text("Paused")
-    finally:
-        is_over.set()
-        thread.join()
-    # Half of what a screen shows, beside a daemon, a sender and a test on the same two cores.
-    assert frames > 20, frames
-
-
-COUNT_FRAMES = """() => new Promise((resolve) => {
-  let frames = 0;
-  const end = performance.now() + 1000;
-  const count = () => {
-    frames += 1;
-    if (performance.now() < end) requestAnimationFrame(count);
-    else resolve(frames);
-  };
-  requestAnimationFrame(count);
-})"""

@@ -151,6 +151,18 @@ async def test_a_filter_replaces_the_old_one_and_a_bad_one_does_not(hub: Hub) ->
     await connection.aclose()
 
 
+async def test_nothing_of_the_old_filter_follows_the_answer_to_a_new_one(hub: Hub) -> None:
+    connection = await hub.connect()
+    event = hub.site.an_event
+    hub.site.services.fanout.publish(Received([event(hostname="old") for _ in range(300)]))
+    await say(connection, type="filter", filter={"hostname": "wanted"})
+    await receive(connection, "filtered")
+    hub.site.services.fanout.publish(Received([event(hostname="old"), event(hostname="wanted")]))
+    message = await receive(connection, "events")
+    assert [each["hostname"] for each in message["events"]] == ["wanted"]
+    await connection.aclose()
+
+
 @pytest.mark.parametrize(
     "message", ["", "nonsense", "7", "[]", '{"type": "dance"}', "[" * 5000, b"\xff", b"{}"]
 )

@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { el } from "./dom.js";
 import { decisionOf, duration, facilityName, fullTime, handlingName, hexDump, octetsOf, visible } from "./format.js";
+import { momentNode } from "./moment.js";
 import { SidePanel } from "./side_panel.js";
 
 const ALERT_STATES = {
@@ -169,7 +170,7 @@ function decisionPart(event) {
 function alertPart(alert) {
   const attempts = (alert.deliveries ?? []).map((delivery) => [
     String(delivery.attempt),
-    timeOf(delivery.attempted_at),
+    momentNode(delivery.attempted_at),
     alertBadge(delivery.outcome),
     delivery.status === null ? "–" : String(delivery.status),
     duration(delivery.duration_s),

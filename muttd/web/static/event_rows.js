@@ -12,6 +12,10 @@ export const MAX_ROWS = 1000;
 // Faster than this nobody reads; slower than this it looks stuck.
 const CALM_MS = 160;
 const CALM_FROM_ROWS = 12;
+// Drawing takes at most one part in so many of the browser's time: on a slow machine it is drawn
+// less often, and the filter still answers at once.
+const DRAWING_SHARE = 3;
+const LONGEST_CALM_MS = 400;
 
 // What the App column has room for.
 const MAX_OID_CHARACTERS = 15;
@@ -33,6 +37,7 @@ export class EventRows {
     this.spare = [];
     this.isScheduled = false;
     this.drawnAt = 0;
+    this.drawing_ms = 0;
     this.current = null;
   }
 
@@ -104,14 +109,23 @@ export class EventRows {
     if (this.isScheduled || this.waiting.size === 0) return;
     this.isScheduled = true;
     const draw = () => requestAnimationFrame(() => this.#draw());
-    const calm_ms = this.waiting.size < CALM_FROM_ROWS && performance.now() - this.drawnAt > CALM_MS ? 0 : CALM_MS;
-    if (calm_ms === 0) draw();
+    const calm_ms = Math.min(LONGEST_CALM_MS, Math.max(CALM_MS, this.drawing_ms * DRAWING_SHARE));
+    if (this.waiting.size < CALM_FROM_ROWS && performance.now() - this.drawnAt > calm_ms) draw();
     else setTimeout(draw, calm_ms);
+  }
+
+  /** How long a frame took, with layout and paint: a timer set in it fires after them. */
+  #timeFrame() {
+    const began = performance.now();
+    setTimeout(() => {
+      this.drawing_ms = performance.now() - began;
+    });
   }
 
   #draw() {
     this.isScheduled = false;
     this.drawnAt = performance.now();
+    this.#timeFrame();
     const fresh = [...this.waiting.values()].sort((a, b) => (a.event_id < b.event_id ? 1 : -1)).slice(0, MAX_ROWS);
     this.waiting.clear();
     if (fresh.length === 0) return;

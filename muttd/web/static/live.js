@@ -9,6 +9,7 @@
 import { api, query } from "./api.js";
 import { byId, el, isDialogOpen, isTyping } from "./dom.js";
 import { EventDetail } from "./event_detail.js";
+import { idAt, idBefore } from "./event_ids.js";
 import { EventRows, MAX_ROWS } from "./event_rows.js";
 import { count, duration, rate } from "./format.js";
 import { firstSteps, nothingMatches } from "./live_empty.js";
@@ -51,6 +52,7 @@ class LivePage {
     this.generation = 0;
     this.isFilling = true;
     this.hasConnected = false;
+    this.unanswered = 0; // filters that the daemon has not answered yet
     this.clockSkew_ms = null;
     this.freshAt = null; // received_at of the newest event that came live and is not drawn yet
     this.sampledUntil = 0;
@@ -90,12 +92,31 @@ class LivePage {
   #opened() {
     this.isServerPaused = false;
     this.socket.mayBeSilent = false;
+    this.unanswered = 0;
+    this.#showBusy();
     // A new connection counts what it misses from nothing.
     this.missed = 0;
     this.missedFilled = 0;
-    this.socket.send({ type: "filter", filter: this.filter.forSocket });
-    if (this.hasConnected && this.pausedBy === null) this.#catchUp();
+    // A new connection shows everything until it is told otherwise; after a lost one, and after the
+    // answer to a filter, there is something to fill.
+    if (!this.filter.isEmpty) this.#sendFilter();
+    else if (this.hasConnected && this.pausedBy === null) this.#catchUp();
     this.hasConnected = true;
+  }
+
+  /** Until the daemon has answered, what comes in is still the old filter's. */
+  #sendFilter() {
+    if (!this.socket.isOpen) return;
+    this.unanswered += 1;
+    this.#showBusy();
+    this.socket.send({ type: "filter", filter: this.filter.forSocket });
+  }
+
+  #filtered() {
+    this.unanswered = Math.max(0, this.unanswered - 1);
+    this.#showBusy();
+    // What came while we were deaf is in the store, or will be.
+    if (this.unanswered === 0 && !this.isFilling && this.pausedBy === null) this.#catchUp();
   }
 
   #received(message) {
@@ -103,7 +124,11 @@ class LivePage {
     else if (message.type === "decisions") this.#decisions(message.decisions);
     else if (message.type === "stats") this.#stats(message);
     else if (message.type === "hello") this.clockSkew_ms = Date.now() - Date.parse(message.now);
-    else if (message.type === "error") this.#note(message.message);
+    else if (message.type === "filtered") this.#filtered();
+    else if (message.type === "error") {
+      this.#filtered();
+      this.#note(message.message);
+    }
   }
 
   #events(events, sampled) {
@@ -113,8 +138,7 @@ class LivePage {
       byId("sampled").textContent = `showing 1 in ${count(sampled)}`;
       byId("sampled").hidden = false;
     }
-    // Until the new filter's first answer is here, these may still be the old filter's.
-    if (this.isFilling) return;
+    if (this.isFilling || this.unanswered > 0) return;
     if (this.pausedBy === null) {
       this.freshAt = events.at(-1)?.received_at ?? null;
       this.rows.add(events);
@@ -174,7 +198,7 @@ class LivePage {
     this.generation += 1;
     const generation = this.generation;
     this.isFilling = true;
-    this.stream.setAttribute("aria-busy", "true");
+    this.#showBusy();
     this.rows.clear();
     this.held = [];
     this.heldCount = 0;
@@ -198,7 +222,11 @@ class LivePage {
 
   #filled() {
     this.isFilling = false;
-    this.stream.setAttribute("aria-busy", "false");
+    this.#showBusy();
+  }
+
+  #showBusy() {
+    this.stream.setAttribute("aria-busy", String(this.isFilling || this.unanswered > 0));
   }
 
   /** Fetch what came since the newest row, now and once more a little later. */
@@ -234,7 +262,7 @@ class LivePage {
   }
 
   #filterChanged() {
-    this.socket.send({ type: "filter", filter: this.filter.forSocket });
+    this.#sendFilter();
     if (this.pausedBy !== null) this.#unpause();
     this.stream.scrollTop = 0;
     this.#fill();
@@ -381,17 +409,6 @@ class LivePage {
   #note(text) {
     byId("stream-note").textContent = text;
   }
-}
-
-/** The lowest event_id of a moment: UUIDv7 begins with its time in milliseconds. */
-function idAt(moment_ms) {
-  const digits = Math.max(0, moment_ms).toString(16).padStart(12, "0");
-  return `${digits.slice(0, 8)}-${digits.slice(8)}-7000-8000-000000000000`;
-}
-
-function idBefore(eventId, margin_ms) {
-  if (eventId === null) return null;
-  return idAt(parseInt(eventId.slice(0, 8) + eventId.slice(9, 13), 16) - margin_ms);
 }
 
 new LivePage();

@@ -117,7 +117,7 @@ function draw(status) {
       status.spool ? spoolTile(status.spool) : null,
       tile("Matched", count(pipeline.matched), `${count(pipeline.unmatched)} matched no rule`),
       tile("Buried", count(pipeline.buried), "events that no rule could be tried on", pipeline.buried > 0 ? "bad" : ""),
-      tile("Active rules", count(rules.active), rules.loaded_at ? `revision ${rules.revision}, loaded ${fullTime(rules.loaded_at)}` : `revision ${rules.revision}`),
+      tile("Active rules", count(rules.active), rules.loaded_at ? `revision ${rules.revision}, loaded at ${fullTime(rules.loaded_at).slice(11, 19)}` : `revision ${rules.revision}`),
     ),
     section("Daemons", makeTable("Daemons", PEER_COLUMNS, status.peers)),
     section("Listeners", makeTable("Listeners", LISTENER_COLUMNS, status.listeners)),
