@@ -111,6 +111,21 @@ class CompiledRule:
         return self.is_anchored and search(_octets(message_of(event))) is not None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """How one rule did on one event; it matches when all three hold."""
+
+    compiled: CompiledRule
+    pattern_holds: bool
+    severity_holds: bool
+    host_holds: bool
+
+    @property
+    def matches(self) -> bool:
+        """Whether the rule matches."""
+        return self.pattern_holds and self.severity_holds and self.host_holds
+
+
 @dataclass(frozen=True, slots=True)
 class HostFacts:
     """What the rules need to know about one host.
@@ -234,6 +249,28 @@ class RuleSet:
             and (compiled.host is None or compiled.host in facts.patterns)
         ]
         return list({rule.id: rule for rule in found}.values())
+
+    def trials(self, event: Event) -> list[Trial]:
+        """Every rule that the event comes near to, in order of precedence.
+
+        Those are the rules with a pattern that may match it, and those without a pattern.
+        """
+        facts = self._facts(event.hostname, event.source_ip)
+        texts = texts_of(event)
+        certain: dict[int, bool] = dict.fromkeys(self._bare, True)
+        for key in self._candidates(event, texts):
+            rule = self._parts.rules[key >> 1]
+            holds = not key & 1 or rule.is_confirmed(event, texts)
+            certain[key >> 1] = certain.get(key >> 1, False) or holds
+        return [
+            Trial(
+                compiled=(compiled := self._parts.rules[rank]),
+                pattern_holds=certain[rank],
+                severity_holds=bool(compiled.severities >> event.severity & 1),
+                host_holds=compiled.host is None or compiled.host in facts.patterns,
+            )
+            for rank in sorted(certain)
+        ]
 
     def team_for(self, event: Event) -> str | None:
         """The team of the event's host by device_teams, for events that no rule matches."""

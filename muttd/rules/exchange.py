@@ -13,14 +13,15 @@ what is not the default. A list without "rules:" around it is read, too.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
 import yaml
 
 from muttd.errors import InvalidInput
-from muttd.rules.model import RuleDraft
+from muttd.rules.model import Rule, RuleDraft, RulePlan
 from muttd.rules.validate import draft_rule
 
 Form = Literal["yaml", "json"]
@@ -57,6 +58,55 @@ def drafts_from_text(text: str, *, form: Form) -> list[RuleDraft]:
     if problems:
         raise InvalidInput(problems)
     return drafts
+
+
+def plan_import(
+    present: Sequence[Rule], wanted: Sequence[RuleDraft], *, replaces: bool
+) -> RulePlan:
+    """What an import does: rules are the same when their names are.
+
+    Of rules with one name the first in the file is the first here, in (priority, id) order, and
+    so on: importing what was exported changes nothing.
+
+    Args:
+        present: The rules that are here, in (priority, id) order.
+        wanted: Those of the file.
+        replaces: Whether a rule that the file does not have goes.
+
+    Raises:
+        InvalidInput: It cannot be told which of several rules with one name is meant.
+    """
+    named: dict[str, list[Rule]] = {}
+    for rule in present:
+        named.setdefault(rule.name, []).append(rule)
+    counts = Counter(draft.name for draft in wanted)
+    problems: list[tuple[str, str]] = []
+    create: list[RuleDraft] = []
+    update: list[tuple[Rule, RuleDraft]] = []
+    for index, draft in enumerate(wanted):
+        namesakes = named.get(draft.name, [])
+        if not replaces and len(namesakes) > 1 and counts[draft.name] != len(namesakes):
+            ids = ", ".join(str(rule.id) for rule in namesakes)
+            problems.append((f"rules[{index}].name", f"several rules have it, rename them: {ids}"))
+            counts[draft.name] = len(namesakes)
+        elif namesakes:
+            update.append((namesakes.pop(0), draft))
+        else:
+            create.append(draft)
+    if problems:
+        raise InvalidInput(problems)
+    changed = tuple((rule, draft) for rule, draft in update if _draft_of(rule) != draft)
+    left = tuple(rule for rules in named.values() for rule in rules)
+    return RulePlan(
+        create=tuple(create),
+        update=changed,
+        delete=left if replaces else (),
+        unchanged=len(update) - len(changed),
+    )
+
+
+def _draft_of(rule: Rule) -> RuleDraft:
+    return RuleDraft(**{name: getattr(rule, name) for name in RuleDraft.__struct_fields__})
 
 
 def _document(rules: Iterable[RuleDraft]) -> dict[str, list[dict[str, Any]]]:

@@ -89,6 +89,22 @@ class Rule(RuleDraft, frozen=True, kw_only=True):
     updated_at: datetime
 
 
+class RulePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What an import makes of the rules that are there.
+
+    Attributes:
+        create: New ones, in the order of the file.
+        update: What becomes of rules that are there.
+        delete: Rules that go.
+        unchanged: How many are in the file as they are here.
+    """
+
+    create: tuple[RuleDraft, ...] = ()
+    update: tuple[tuple[Rule, RuleDraft], ...] = ()
+    delete: tuple[Rule, ...] = ()
+    unchanged: int = 0
+
+
 class TeamEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One line of device_teams: exact name, glob or CIDR; the most specific wins."""
 

@@ -21,9 +21,10 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 
 from muttd.decision import Alert, AlertState, Decided, Delivery
-from muttd.rules.model import Rule, RuleBook, RuleDraft, TeamEntry
+from muttd.event import Event
 from muttd.store.access import AccessStore
 from muttd.store.access import Change as Change
+from muttd.store.rule_contract import RuleStore
 
 MAX_PAGE_ITEMS = 200
 
@@ -196,7 +197,7 @@ class Retention:
     archive_dir: Path | None = None
 
 
-class Store(AccessStore, Protocol):
+class Store(AccessStore, RuleStore, Protocol):
     """Rules, audit trail, alerts, configuration history."""
 
     async def record(
@@ -244,6 +245,12 @@ class Store(AccessStore, Protocol):
         """
         ...
 
+    async def events_near(
+        self, event: Event, *, before: int, after: int
+    ) -> tuple[list[Decided], list[Decided]]:
+        """What the event's host said before and after it, the nearest, each in order of receipt."""
+        ...
+
     async def count_events(self, *, start: datetime, end: datetime) -> int:
         """How many events there are with received_at in [start, end)."""
         ...
@@ -260,62 +267,6 @@ class Store(AccessStore, Protocol):
 
     async def get_alert(self, alert_id: str) -> tuple[StoredAlert, list[Delivery]] | None:
         """One alert with its attempts, oldest first."""
-        ...
-
-    async def rule_book(self) -> RuleBook:
-        """What the engine is compiled from, read in one transaction."""
-        ...
-
-    async def rule_book_revision(self) -> int:
-        """The revision alone; cheap enough to ask every second."""
-        ...
-
-    async def search_rules(self, query: RuleQuery, window: Window) -> Page[Rule]:
-        """Rules that are not deleted, in (priority, id) order."""
-        ...
-
-    async def get_rule(self, rule_id: int) -> Rule | None:
-        """One rule that is not deleted."""
-        ...
-
-    async def create_rule(self, draft: RuleDraft, change: Change) -> Rule:
-        """Add a rule."""
-        ...
-
-    async def update_rule(self, rule_id: int, draft: RuleDraft, change: Change) -> Rule:
-        """Replace a rule; its revision rises by one. Raises NoSuchRecord."""
-        ...
-
-    async def delete_rule(self, rule_id: int, change: Change) -> None:
-        """Delete a rule softly: audit rows keep its id and revision. Raises NoSuchRecord."""
-        ...
-
-    async def development_hosts(self) -> list[str]:
-        """Entries of development_hosts, sorted."""
-        ...
-
-    async def add_development_host(self, hostname: str, change: Change) -> None:
-        """Add an entry; case-insensitive. Raises DuplicateRecord."""
-        ...
-
-    async def remove_development_host(self, hostname: str, change: Change) -> None:
-        """Remove an entry. Raises NoSuchRecord."""
-        ...
-
-    async def device_teams(self) -> list[TeamEntry]:
-        """Entries of device_teams, sorted by hostname."""
-        ...
-
-    async def add_device_team(self, entry: TeamEntry, change: Change) -> None:
-        """Add an entry. Raises DuplicateRecord."""
-        ...
-
-    async def update_device_team(self, entry: TeamEntry, change: Change) -> None:
-        """Change an entry's team. Raises NoSuchRecord."""
-        ...
-
-    async def remove_device_team(self, hostname: str, change: Change) -> None:
-        """Remove an entry. Raises NoSuchRecord."""
         ...
 
     async def record_changes(self, change: Change, records: Sequence[ChangedRecord]) -> None:

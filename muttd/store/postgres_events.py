@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from muttd.decision import Decided
-from muttd.event import decode_events
+from muttd.event import Event, decode_events
 from muttd.store.contract import EventQuery, Page, ScanPlace, Window
 from muttd.store.periods import start_of
-from muttd.store.postgres_connection import Connection, ReadTooLong
+from muttd.store.postgres_connection import Connection, ReadTooLong, clean_text
 from muttd.store.postgres_link import PostgresLink
 from muttd.store.postgres_partitions import AUDIT, HISTORY, PARTITIONED
 from muttd.store.postgres_rows import (
@@ -253,6 +253,22 @@ def _scan(
     return encoded, (last.received_at, last.event_id)
 
 
+def _near(connection: Connection, event: Event, side: str, limit: int) -> list[Decided]:
+    order = "DESC" if side == "<" else "ASC"
+    in_order = f"ORDER BY received_at {order}, event_id {order} LIMIT %s"
+    place = (event.received_at, event.event_id, clean_text(event.hostname.lower()), limit)
+    parts = [
+        f"(SELECT received_at, event_id, {_SELECTED[table]} FROM {table}"
+        f" WHERE (received_at, event_id) {side} (%s, %s) AND hostname = %s {in_order})"
+        for table in (AUDIT, HISTORY)
+    ]
+    rows = connection.execute(
+        f"{' UNION ALL '.join(parts)} {in_order}", (*place, *place, limit), prepare=False
+    ).fetchall()
+    decided = [decided_of(row[2:]) for row in rows]
+    return decided[::-1] if side == "<" else decided
+
+
 def _count_received(connection: Connection, start: datetime, end: datetime) -> int:
     counts = " + ".join(
         f"(SELECT count(*) FROM {table} WHERE received_at >= %s AND received_at < %s)"
@@ -290,6 +306,21 @@ class PostgresEvents:
         try:
             return await self._link.search(
                 lambda connection: _scan(connection, query, after, limit),
+                deadline_s=self._search_deadline_s,
+            )
+        except ReadTooLong as exc:
+            raise takes_too_long() from exc
+
+    async def events_near(
+        self, event: Event, *, before: int, after: int
+    ) -> tuple[list[Decided], list[Decided]]:
+        """What the event's host said before and after it, the nearest, each in order of receipt."""
+        try:
+            return await self._link.search(
+                lambda connection: (
+                    _near(connection, event, "<", before),
+                    _near(connection, event, ">", after),
+                ),
                 deadline_s=self._search_deadline_s,
             )
         except ReadTooLong as exc:

@@ -9,18 +9,20 @@ A rule is kept whole, as JSON; the columns beside it are what lists are found an
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import msgspec
 
 from muttd.errors import NoSuchRecord
-from muttd.rules.model import Rule, RuleBook, RuleDraft
+from muttd.rules.model import Rule, RuleBook, RuleDraft, RulePlan
 from muttd.store.contract import Change, Page, RuleQuery, Window
 from muttd.store.postgres_changes import Value, as_json, write_change
 from muttd.store.postgres_connection import Connection, clean_text
 from muttd.store.postgres_hosts import list_hosts, list_teams
 from muttd.store.postgres_link import PostgresLink
 from muttd.store.postgres_search import Where
+from muttd.store.rule_contract import RuleRevision
 from muttd.store.search import MAX_INTEGER, decode_cursor, encode_cursor, offset_of
 
 _DRAFT_FIELDS = RuleDraft.__struct_fields__
@@ -122,6 +124,81 @@ def _delete(connection: Connection, rule_id: int, change: Change) -> None:
     write_change(connection, change, ("alert_rules", str(rule_id)), _value(old), None)
 
 
+def _restore(connection: Connection, rule_id: int, revision: int, change: Change) -> Rule:
+    was = _at(connection, rule_id, revision)
+    if was is None:
+        raise NoSuchRecord([("revision", f"there is no revision {revision} of rule {rule_id}")])
+    [(last, created_at, now, is_deleted)] = connection.execute(
+        "SELECT revision, created_at, now(), deleted_at IS NOT NULL FROM alert_rules"
+        " WHERE id = %s FOR UPDATE",
+        (rule_id,),
+    ).fetchall()
+    old = None if is_deleted else _take(connection, rule_id)
+    rule = _made(was, rule_id, last + 1, (created_at, now))
+    connection.execute(
+        _UPDATE, (rule.priority, rule.revision, rule.updated_at, *_columns(rule), rule.id)
+    )
+    connection.execute("UPDATE alert_rules SET deleted_at = NULL WHERE id = %s", (rule_id,))
+    _keep_revision(connection, old, rule, change)
+    return rule
+
+
+def _at(connection: Connection, rule_id: int, revision: int) -> Rule | None:
+    if max(abs(rule_id), abs(revision)) > MAX_INTEGER:
+        return None
+    row = connection.execute(
+        "SELECT rule::text FROM rule_revisions WHERE rule_id = %s AND revision = %s",
+        (rule_id, revision),
+    ).fetchone()
+    return None if row is None else _rule(row[0])
+
+
+def _revisions(connection: Connection, rule_id: int, window: Window) -> Page[RuleRevision]:
+    offset = offset_of(window)
+    where = Where()
+    where.equal("rule_id", rule_id)
+    total = connection.execute(
+        f"SELECT count(*) FROM rule_revisions WHERE {where}", where.parameters
+    ).fetchall()[0][0]
+    if window.cursor is not None:
+        where.add("revision < %s", *decode_cursor(window.cursor, "rule_revisions", int))
+    rows = connection.execute(
+        "SELECT revision, changed_at, changed_by, rule::text FROM rule_revisions"
+        f" WHERE {where} ORDER BY revision DESC LIMIT %s OFFSET %s",
+        (*where.parameters, window.limit + 1, offset),
+    ).fetchall()
+    shown = [
+        RuleRevision(
+            revision=revision, changed_at=changed_at, changed_by=changed_by, rule=_rule(rule)
+        )
+        for revision, changed_at, changed_by, rule in rows[: window.limit]
+    ]
+    more = len(rows) > window.limit
+    return Page(shown, total, encode_cursor("rule_revisions", shown[-1].revision) if more else None)
+
+
+def _all(connection: Connection) -> list[Rule]:
+    rows = connection.execute(
+        "SELECT rule::text FROM alert_rules WHERE deleted_at IS NULL ORDER BY priority, id"
+    )
+    return [_rule(row[0]) for row in rows]
+
+
+def _rewrite(
+    connection: Connection, plan: Callable[[Sequence[Rule]], RulePlan], change: Change
+) -> RulePlan:
+    # What the plan was made of must be what it is carried out on.
+    connection.execute("LOCK TABLE alert_rules IN SHARE ROW EXCLUSIVE MODE")
+    planned = plan(_all(connection))
+    for rule in planned.delete:
+        _delete(connection, rule.id, change)
+    for rule, draft in planned.update:
+        _update(connection, rule.id, draft, change)
+    for draft in planned.create:
+        _create(connection, draft, change)
+    return planned
+
+
 def _search(connection: Connection, query: RuleQuery, window: Window) -> Page[Rule]:
     offset = offset_of(window)
     where = Where()
@@ -200,3 +277,28 @@ class PostgresRules:
     async def delete_rule(self, rule_id: int, change: Change) -> None:
         """Delete a rule softly: audit rows keep its id and revision. Raises NoSuchRecord."""
         await self._link.write(lambda connection: _delete(connection, rule_id, change))
+
+    async def restore_rule(self, rule_id: int, revision: int, change: Change) -> Rule:
+        """Make a rule what it was at a revision; a deleted one comes back. Raises NoSuchRecord."""
+        return await self._link.write(
+            lambda connection: _restore(connection, rule_id, revision, change)
+        )
+
+    async def rule_revisions(self, rule_id: int, window: Window) -> Page[RuleRevision]:
+        """A rule as it ever was, newest first; of a deleted rule too."""
+        return await self._link.read(lambda connection: _revisions(connection, rule_id, window))
+
+    async def rule_at(self, rule_id: int, revision: int) -> Rule | None:
+        """A rule as it was at that revision."""
+        return await self._link.read(lambda connection: _at(connection, rule_id, revision))
+
+    async def all_rules(self) -> list[Rule]:
+        """Every rule that is not deleted, in (priority, id) order."""
+        return await self._link.read(_all)
+
+    async def rewrite_rules(
+        self, plan: Callable[[Sequence[Rule]], RulePlan], change: Change
+    ) -> RulePlan:
+        """Change many rules in one transaction, as the plan says that is made there."""
+        # Thousands of rules take longer than any other change.
+        return await self._link.keep(lambda connection: _rewrite(connection, plan, change))

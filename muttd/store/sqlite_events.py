@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from muttd.decision import Decided, Decision, Environment, Handling, parts_of_verdict
-from muttd.event import decode_events, encode_events
+from muttd.event import Event, decode_events, encode_events
 from muttd.sqlite_file import ReadTooLong, SqliteFile, to_microseconds
 from muttd.store.contract import EventQuery, Page, ScanPlace, Window
 from muttd.store.search import (
@@ -239,6 +239,20 @@ def _times_of(query: EventQuery, column: str, where: Where) -> None:
         where.add(f"{column} < ?", to_microseconds(query.end))
 
 
+def _near(connection: sqlite3.Connection, event: Event, side: str, limit: int) -> list[Decided]:
+    order = "DESC" if side == "<" else "ASC"
+    statement = " UNION ALL ".join(
+        f"SELECT event_id FROM {table} WHERE event_id {side} ?1 AND hostname = ?2"
+        for table in (AUDIT, HISTORY)
+    )
+    rows = connection.execute(
+        f"{statement} ORDER BY event_id {order} LIMIT ?3", (event.event_id, event.hostname, limit)
+    )
+    event_ids = sorted(row[0] for row in rows)
+    found = _rows(connection, event_ids)
+    return [found[event_id] for event_id in event_ids]
+
+
 def _count_received(connection: sqlite3.Connection, start: datetime, end: datetime) -> int:
     times = (to_microseconds(start), to_microseconds(end))
     counts = (
@@ -279,6 +293,21 @@ class SqliteEvents:
         try:
             return await self._file.read(
                 lambda connection: _scan(connection, query, after, limit),
+                deadline_s=self._search_deadline_s,
+            )
+        except ReadTooLong as exc:
+            raise takes_too_long() from exc
+
+    async def events_near(
+        self, event: Event, *, before: int, after: int
+    ) -> tuple[list[Decided], list[Decided]]:
+        """What the event's host said before and after it, the nearest, each in order of receipt."""
+        try:
+            return await self._file.read(
+                lambda connection: (
+                    _near(connection, event, "<", before),
+                    _near(connection, event, ">", after),
+                ),
                 deadline_s=self._search_deadline_s,
             )
         except ReadTooLong as exc:

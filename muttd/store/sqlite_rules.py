@@ -9,15 +9,25 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from muttd.decision import Handling
 from muttd.errors import NoSuchRecord
-from muttd.rules.model import MatchType, Rule, RuleBook, RuleDraft, SeverityOp, TeamEntry
+from muttd.rules.model import (
+    MatchType,
+    Rule,
+    RuleBook,
+    RuleDraft,
+    RulePlan,
+    SeverityOp,
+    TeamEntry,
+)
 from muttd.sqlite_file import SqliteFile, from_microseconds, to_microseconds
 from muttd.store.contract import Change, Page, RuleQuery, Window
+from muttd.store.rule_contract import RuleRevision
 from muttd.store.search import MAX_INTEGER, decode_cursor, encode_cursor, offset_of
 from muttd.store.sqlite_changes import write_change
 from muttd.store.sqlite_search import Where
@@ -26,6 +36,7 @@ from muttd.store.sqlite_search import Where
 _DRAFT_FIELDS = RuleDraft.__struct_fields__
 _FIELDS = (*_DRAFT_FIELDS, "id", "revision", "created_at", "updated_at")
 _COLUMNS = ", ".join(_FIELDS)
+_decoder = msgspec.json.Decoder(Rule)
 _SEARCHED = ["name", "match_string", "trap_oid", "team_assignment", "reason"]
 
 
@@ -123,6 +134,78 @@ def _delete(connection: sqlite3.Connection, rule_id: int, change: Change) -> Non
     write_change(connection, change, ("alert_rules", str(rule_id)), _as_json(old), None)
 
 
+def _restore(connection: sqlite3.Connection, rule_id: int, revision: int, change: Change) -> Rule:
+    was = _at(connection, rule_id, revision)
+    if was is None:
+        raise NoSuchRecord([("revision", f"there is no revision {revision} of rule {rule_id}")])
+    old = _get(connection, rule_id)
+    assignments = ", ".join(f"{field} = ?" for field in _DRAFT_FIELDS)
+    connection.execute(
+        f"UPDATE alert_rules SET {assignments}, revision = revision + 1, updated_at = ?,"
+        " deleted_at = NULL WHERE id = ?",
+        (*_draft_columns(was), time.time_ns() // 1000, rule_id),
+    )
+    rule = _must_get(connection, rule_id)
+    _keep_revision(connection, old, rule, change)
+    return rule
+
+
+def _at(connection: sqlite3.Connection, rule_id: int, revision: int) -> Rule | None:
+    if max(abs(rule_id), abs(revision)) > MAX_INTEGER:
+        return None
+    row = connection.execute(
+        "SELECT rule FROM rule_revisions WHERE rule_id = ? AND revision = ?", (rule_id, revision)
+    ).fetchone()
+    return None if row is None else _decoder.decode(row[0])
+
+
+def _revisions(connection: sqlite3.Connection, rule_id: int, window: Window) -> Page[RuleRevision]:
+    offset = offset_of(window)
+    where = Where()
+    where.equal("rule_id", rule_id)
+    total = connection.execute(
+        f"SELECT count(*) FROM rule_revisions WHERE {where}", where.parameters
+    ).fetchone()[0]
+    if window.cursor is not None:
+        where.add("revision < ?", *decode_cursor(window.cursor, "rule_revisions", int))
+    rows = connection.execute(
+        "SELECT revision, changed_at, changed_by, rule FROM rule_revisions"
+        f" WHERE {where} ORDER BY revision DESC LIMIT ? OFFSET ?",
+        (*where.parameters, window.limit + 1, offset),
+    ).fetchall()
+    shown = [
+        RuleRevision(
+            revision=revision,
+            changed_at=from_microseconds(changed_at),
+            changed_by=changed_by,
+            rule=_decoder.decode(rule),
+        )
+        for revision, changed_at, changed_by, rule in rows[: window.limit]
+    ]
+    more = len(rows) > window.limit
+    return Page(shown, total, encode_cursor("rule_revisions", shown[-1].revision) if more else None)
+
+
+def _all(connection: sqlite3.Connection) -> list[Rule]:
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM alert_rules WHERE deleted_at IS NULL ORDER BY priority, id"
+    )
+    return [_rule(row) for row in rows]
+
+
+def _rewrite(
+    connection: sqlite3.Connection, plan: Callable[[Sequence[Rule]], RulePlan], change: Change
+) -> RulePlan:
+    planned = plan(_all(connection))
+    for rule in planned.delete:
+        _delete(connection, rule.id, change)
+    for rule, draft in planned.update:
+        _update(connection, rule.id, draft, change)
+    for draft in planned.create:
+        _create(connection, draft, change)
+    return planned
+
+
 def _search(connection: sqlite3.Connection, query: RuleQuery, window: Window) -> Page[Rule]:
     offset = offset_of(window)
     where = Where()
@@ -203,3 +286,27 @@ class SqliteRules:
     async def delete_rule(self, rule_id: int, change: Change) -> None:
         """Delete a rule softly: audit rows keep its id and revision. Raises NoSuchRecord."""
         await self._file.write(lambda connection: _delete(connection, rule_id, change))
+
+    async def restore_rule(self, rule_id: int, revision: int, change: Change) -> Rule:
+        """Make a rule what it was at a revision; a deleted one comes back. Raises NoSuchRecord."""
+        return await self._file.write(
+            lambda connection: _restore(connection, rule_id, revision, change)
+        )
+
+    async def rule_revisions(self, rule_id: int, window: Window) -> Page[RuleRevision]:
+        """A rule as it ever was, newest first; of a deleted rule too."""
+        return await self._file.read(lambda connection: _revisions(connection, rule_id, window))
+
+    async def rule_at(self, rule_id: int, revision: int) -> Rule | None:
+        """A rule as it was at that revision."""
+        return await self._file.read(lambda connection: _at(connection, rule_id, revision))
+
+    async def all_rules(self) -> list[Rule]:
+        """Every rule that is not deleted, in (priority, id) order."""
+        return await self._file.read(_all)
+
+    async def rewrite_rules(
+        self, plan: Callable[[Sequence[Rule]], RulePlan], change: Change
+    ) -> RulePlan:
+        """Change many rules in one transaction, as the plan says that is made there."""
+        return await self._file.write(lambda connection: _rewrite(connection, plan, change))

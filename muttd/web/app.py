@@ -33,6 +33,8 @@ from muttd.web.api.ingest import ingest_routes
 from muttd.web.api.keys import key_routes
 from muttd.web.api.mibs import mib_routes
 from muttd.web.api.openapi import openapi_routes
+from muttd.web.api.rule_exchange import rule_exchange_routes
+from muttd.web.api.rule_revisions import rule_revision_routes
 from muttd.web.api.rules import rule_routes
 from muttd.web.api.status import status_routes
 from muttd.web.api.teams import team_routes
@@ -72,7 +74,9 @@ def create_app(services: Services, sessions: Sessions) -> ASGIApp:
         *audit_routes(),
         # Before the routes of one rule, which would take "test" for its number.
         *dry_run_routes(),
+        *rule_exchange_routes(),
         *rule_routes(),
+        *rule_revision_routes(),
         *host_routes(),
         *team_routes(),
         *mib_routes(),

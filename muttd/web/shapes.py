@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypedDict
 
+import msgspec
 from msgspec import Meta
 
 from muttd.decision import AlertState, Environment, Handling
 from muttd.event import Transport
 from muttd.mibs.entry import MibEntry
 from muttd.queue.letters import LetterKind
-from muttd.rules.model import TeamEntry
+from muttd.rules.explain import Explanation
+from muttd.rules.model import Rule, TeamEntry
 
 # As iso_utc writes it: UTC, microseconds, a Z.
 Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
@@ -116,10 +118,47 @@ class AlertWithEvent(AlertShape):
     event: EventShape
 
 
-class EventWithAlert(DecidedEvent):
-    """An event with the alert that it raised, if it did."""
+class DecidedThen(msgspec.Struct, frozen=True, kw_only=True):
+    """The rule that decided an event, as it was then.
+
+    Attributes:
+        rule: Its revision of then; None: that was not kept.
+        present_revision: Its revision now; None: it was deleted since.
+        matches: Whether that revision, asked again, matches the event.
+    """
+
+    rule_id: int
+    rule_revision: int
+    rule: Rule | None
+    present_revision: int | None
+    matches: bool | None
+
+
+class EventExplanation(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an event was decided so.
+
+    Attributes:
+        then: By the rule that was in force when it came; None: no rule matched it.
+        now: How the rules in force now decide it; None: none were read yet.
+    """
+
+    then: DecidedThen | None
+    now: Explanation | None
+
+
+class ExplainedEvent(DecidedEvent):
+    """An event with the alert that it raised, if it did, and why it was decided so."""
 
     alert: AlertShape | None
+    explain: EventExplanation
+
+
+class EventContext(TypedDict):
+    """An event, and what its host said before and after it."""
+
+    event: DecidedEvent
+    before: list[DecidedEvent]
+    after: list[DecidedEvent]
 
 
 class DevHost(TypedDict):

@@ -339,3 +339,17 @@ async def test_what_became_of_an_alert_is_kept_with_its_event(store: Store) -> N
 async def test_a_working_store_answers_a_ping(store: Store) -> None:
     await store.ping()
     assert await store.rule_book_revision() == 0
+
+
+async def test_what_a_host_said_around_an_event_comes_in_order(store: Store) -> None:
+    decided = [
+        (matched if n % 3 == 0 else unmatched)(n, hostname="A.lab" if n % 2 else "b.lab")
+        for n in range(20)
+    ]
+    await store.record(decided, [], AlertState.QUEUED)
+    before, after = await store.events_near(decided[9].event, before=3, after=2)
+    assert (before, after) == (decided[3:9:2], decided[11:14:2])
+    before, after = await store.events_near(decided[1].event, before=3, after=0)
+    assert (before, after) == ([], [])
+    before, after = await store.events_near(decided[19].event, before=1, after=9)
+    assert (before, after) == ([decided[17]], [])

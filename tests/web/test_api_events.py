@@ -136,6 +136,7 @@ async def test_one_event_comes_with_its_alert_and_its_deliveries(site: Site) -> 
     event = await site.record(site.an_event(), rule_id=7)
     body = (await site.get(f"/api/v2/events/{event.event_id}")).json()
     alert = body.pop("alert")
+    assert body.pop("explain")["then"]["rule_id"] == 7
     assert body == event_as_json(event) | MATCHED
     assert alert["alert_id"] == f"{event.event_id}.7"
     assert alert["state"] == "queued"
