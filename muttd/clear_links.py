@@ -1,7 +1,7 @@
 """Every link in the clear, by the setting that makes it so: what MUTTD_TLS_REQUIRED refuses.
 
     in     syslog over UDP and TCP, SNMPv1 and v2c, SNMPv3 users without encryption, HTTP
-    out    Redis, PostgreSQL, the webhook, Vault
+    out    Redis, PostgreSQL, the webhook and every other destination, Vault
 
 A link that is encrypted and does not verify whom it leads to is in the clear for whoever stands in
 between. A socket of this machine is no link.
@@ -9,9 +9,10 @@ between. A socket of this machine is no link.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from muttd.destinations import SETTING, DestinationConfig
 from muttd.errors import ConfigError
 from muttd.protocol.usm_users import UsmUser
 from muttd.settings import Settings
@@ -21,12 +22,15 @@ _EXEMPT = ("syslog_udp", "syslog_tcp", "snmp")
 _VERIFYING = ("verify-ca", "verify-full")
 
 
-def refuse_clear_links(settings: Settings, users: Sequence[UsmUser]) -> None:
+def refuse_clear_links(
+    settings: Settings, users: Sequence[UsmUser], destinations: Iterable[DestinationConfig]
+) -> None:
     """Raise when TLS is required and something is in the clear.
 
     Args:
         settings: All of them.
         users: Of SNMPv3.
+        destinations: Where alerts go; the one of MUTTD_MOOG_* may be among them.
 
     Raises:
         ConfigError: Every such link; or a word in MUTTD_TLS_EXEMPT that names none.
@@ -40,6 +44,12 @@ def refuse_clear_links(settings: Settings, users: Sequence[UsmUser]) -> None:
     if settings.tls.required:
         mistakes += _clear_links_in(settings, users, exempt)
         mistakes += _clear_links_out(settings)
+        mistakes += [
+            f"{SETTING}: the way to {each.name!r} is in the clear, and MUTTD_TLS_REQUIRED is true;"
+            " use https://"
+            for each in destinations
+            if urlsplit(each.url).scheme != "https" and each.url != settings.moog.webhook_url
+        ]
     if mistakes:
         raise ConfigError(mistakes)
 

@@ -83,7 +83,8 @@ def read_files(settings: Settings, *, forgive_expired: bool) -> Files:
     tls = checked(lambda: load_tls(settings, forgive_expired=forgive_expired))
     sources = checked(lambda: read_sources(settings.sources_file))
     destinations = checked(lambda: load_destinations(settings))
-    checked(lambda: refuse_clear_links(settings, users or ()))
+    configs = () if destinations is None else destinations.configs.values()
+    checked(lambda: refuse_clear_links(settings, users or (), configs))
     if mistakes or users is None or tls is None or sources is None or destinations is None:
         raise ConfigError(mistakes)
     return Files(users, tls, sources, destinations)

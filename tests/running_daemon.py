@@ -252,8 +252,8 @@ class ScriptedWebhook:
 
 
 @contextmanager
-def scripted_webhook() -> Iterator[ScriptedWebhook]:
-    """Serve a webhook on port 0 until the block ends."""
+def scripted_webhook(tls: ssl.SSLContext | None = None) -> Iterator[ScriptedWebhook]:
+    """Serve a webhook on port 0 until the block ends; over TLS when it is given."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -279,7 +279,12 @@ def scripted_webhook() -> Iterator[ScriptedWebhook]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    webhook = ScriptedWebhook(f"http://127.0.0.1:{server.server_address[1]}/hook")
+    scheme = "http" if tls is None else "https"
+    if tls is not None:
+        server.socket = tls.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
+    webhook = ScriptedWebhook(f"{scheme}://127.0.0.1:{server.server_address[1]}/hook")
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

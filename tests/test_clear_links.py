@@ -11,19 +11,25 @@ from pathlib import Path
 import pytest
 
 from muttd.clear_links import refuse_clear_links
+from muttd.destinations import DestinationConfig, DestinationType
 from muttd.errors import ConfigError
 from muttd.protocol.usm_users import UsmUser, parse_users
 from muttd.settings import load
+from muttd.settings_values import Url
 
 OFF = {"MUTTD_SYSLOG_UDP": "off", "MUTTD_SYSLOG_TCP": "off", "MUTTD_HTTP": "off"}
 REQUIRED = {"MUTTD_TLS_REQUIRED": "true"}
 CERT = {"MUTTD_TLS_CERT": "/c", "MUTTD_TLS_KEY": "/k"}
 
 
-def clear(environ: dict[str, str], users: Sequence[UsmUser] = ()) -> list[str]:
+def clear(
+    environ: dict[str, str],
+    users: Sequence[UsmUser] = (),
+    destinations: Sequence[DestinationConfig] = (),
+) -> list[str]:
     """The settings of the links that are refused."""
     try:
-        refuse_clear_links(load(environ), users)
+        refuse_clear_links(load(environ), users, destinations)
     except ConfigError as exc:
         return [mistake.partition(":")[0] for mistake in exc.mistakes]
     return []
@@ -98,6 +104,17 @@ def test_the_webhook_and_vault_are_encrypted_or_named() -> None:
     assert clear(environ | http) == ["MUTTD_MOOG_WEBHOOK_URL", "VAULT_ADDR"]
     https = {name: url.replace("http:", "https:") for name, url in http.items()}
     assert clear(environ | https) == []
+
+
+def test_every_destination_is_encrypted_or_named_once() -> None:
+    moog, other = (
+        DestinationConfig(name=name, type=DestinationType.WEBHOOK, url=Url(f"http://{name}/e"))
+        for name in ("moog", "other")
+    )
+    safe = DestinationConfig(name="safe", type=DestinationType.MOOG, url=Url("https://safe/e"))
+    environ = REQUIRED | OFF | {"MUTTD_MOOG_WEBHOOK_URL": moog.url}
+    named = clear(environ, destinations=[moog, other, safe])
+    assert named == ["MUTTD_MOOG_WEBHOOK_URL", "MUTTD_DESTINATIONS_FILE"]
 
 
 @pytest.mark.parametrize("command", ["run", "check-config"])

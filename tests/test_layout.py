@@ -61,7 +61,7 @@ MAY_IMPORT = {
     "settings_values": set(),
     "settings_table": {"settings_values", "secrets.files"},
     "settings_backends": {"settings_table", "settings_values"},
-    "clear_links": {"errors", "protocol.usm_users", "settings"},
+    "clear_links": {"destinations", "errors", "protocol.usm_users", "settings"},
     "settings_secrets": {"settings_table", "settings_values"},
     "secrets": {"errors", "backoff"},
     "settings_listeners": {"settings_table", "settings_values"},

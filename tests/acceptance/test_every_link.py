@@ -1,7 +1,7 @@
 """A daemon without a link in the clear: each is encrypted, verified, and refuses anything else.
 
 in     syslog over TLS with client certificates, SNMPv3 authPriv, HTTPS
-out    Redis, PostgreSQL and Vault, each with our certificate, theirs verified
+out    Redis, PostgreSQL, Vault and the webhook, each with our certificate, theirs verified
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import httpx
 import psycopg
 import pytest
 import redis as redis_py
-from running_daemon import RunningDaemon, eventually
+from running_daemon import RunningDaemon, ScriptedWebhook, a_rule, eventually, scripted_webhook
 from servers.certificates import Certificates, make_certificates
 from servers.postgres_server import (
     PostgresServer,
@@ -77,12 +77,22 @@ def vault(certificates: Certificates) -> Iterator[VaultServer]:
 
 
 @pytest.fixture
+def receiver(certificates: Certificates) -> Iterator[ScriptedWebhook]:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificates.ca)
+    context.load_cert_chain(certificates.server.cert, certificates.server.key)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with scripted_webhook(context) as webhook:
+        yield webhook
+
+
+@pytest.fixture
 def daemon(
     start_daemon: Callable[..., RunningDaemon],
     certificates: Certificates,
     redis: RedisServer,
     postgres: PostgresServer,
     vault: VaultServer,
+    receiver: ScriptedWebhook,
     tmp_path: Path,
 ) -> RunningDaemon:
     users = tmp_path / "users.conf"
@@ -92,7 +102,7 @@ def daemon(
     own_key = tmp_path / "client.key"
     own_key.touch(0o600)
     own_key.write_bytes(certificates.client.key.read_bytes())
-    links = ("MUTTD_REDIS_TLS", "MUTTD_DATABASE_TLS", "VAULT_CLIENT")
+    links = ("MUTTD_REDIS_TLS", "MUTTD_DATABASE_TLS", "VAULT_CLIENT", "MUTTD_MOOG_TLS")
     own = {f"{link}_CERT": str(certificates.client.cert) for link in links}
     own |= {f"{link}_KEY": str(own_key) for link in links}
     return start_daemon(
@@ -105,6 +115,8 @@ def daemon(
         MUTTD_SYSLOG_TLS="[::]:0",
         MUTTD_SYSLOG_TLS_CLIENT_CERT="required",
         MUTTD_SNMP_USERS_FILE=str(users),
+        MUTTD_MOOG_WEBHOOK_URL=receiver.url,
+        MUTTD_MOOG_TLS_CA=str(certificates.ca),
         MUTTD_REDIS_URL=redis.url(),
         MUTTD_REDIS_USERNAME="mutt",
         MUTTD_DATABASE_URL=f"{postgres.url('mutt', user='keeper')}?sslmode=verify-full",
@@ -150,6 +162,7 @@ def test_a_daemon_works_with_every_link_encrypted_and_none_of_them_takes_clear_t
     redis: RedisServer,
     postgres: PostgresServer,
     vault: VaultServer,
+    receiver: ScriptedWebhook,
 ) -> None:
     eventually(lambda: is_ready(daemon, certificates))
     send_syslog(daemon, certificates)
@@ -166,6 +179,11 @@ def test_a_daemon_works_with_every_link_encrypted_and_none_of_them_takes_clear_t
         " WHERE usename = 'keeper'"
     )
     assert encrypted == [(True, "/CN=client")]
+
+    daemon.post("/api/v2/rules", a_rule())
+    eventually(lambda: daemon.get("/api/v2/status")["rules"]["active"])
+    daemon.post("/ingest", {"message": "LINK-3-UPDOWN", "hostname": "h"})
+    eventually(lambda: receiver.accepted)
 
     # In the clear nobody is let in.
     send_trap(daemon, "-v2c", "-c", "public")
@@ -187,15 +205,16 @@ def test_a_daemon_works_with_every_link_encrypted_and_none_of_them_takes_clear_t
     with pytest.raises(psycopg.OperationalError, match="reject"):
         psycopg.connect(postgres.url("mutt", user="keeper"), password=DATABASE, sslmode="disable")
     # Nor without a certificate.
-    with pytest.raises(ssl.SSLError):
-        ask_without_certificate(vault, certificates)
-    assert len(daemon.events()) == 3
+    for port in (vault.port, redis.port, int(receiver.url.split(":")[2].split("/")[0])):
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            ask_without_certificate(port, certificates)
+    assert len(daemon.events()) == 4
 
 
-def ask_without_certificate(vault: VaultServer, certificates: Certificates) -> None:
+def ask_without_certificate(port: int, certificates: Certificates) -> None:
     context = ssl.create_default_context(cafile=certificates.ca)
     with (
-        socket.create_connection(("127.0.0.1", vault.port)) as sock,
+        socket.create_connection(("127.0.0.1", port)) as sock,
         context.wrap_socket(sock, server_hostname="localhost") as secured,
     ):
         secured.sendall(b"GET /v1/sys/health HTTP/1.1\r\nHost: v\r\n\r\n")

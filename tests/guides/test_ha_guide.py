@@ -226,7 +226,7 @@ def test_the_settings_of_the_page_are_taken(tmp_path: Path) -> None:
     assert settings.redis.url is not None
     assert settings.database.url is not None
     assert settings.tls.required
-    refuse_clear_links(settings, users=())
+    refuse_clear_links(settings, users=(), destinations=())
 
 
 @needs_keepalived
