@@ -161,7 +161,7 @@ class Tail:
                         )
                     await self._show_frames(socket)
             except BaseExceptionGroup as group:
-                raise _sole(group) from None
+                raise sole(group) from None
 
     def _give_up_if_hopeless(self, exc: BaseException) -> None:
         status = getattr(exc, "status_code", None)
@@ -260,7 +260,7 @@ async def _open_stream(
     return await trio.open_tcp_stream(host, url.port or 80)
 
 
-def _sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The one error of a group of one: a nursery wraps what passes through it."""
     sole: BaseException = group
     while isinstance(sole, BaseExceptionGroup) and len(sole.exceptions) == 1:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import select
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, TextIO
 
 import trio
 
 from muttd.commands.client import add_client_options, base_url, find_key, find_trust
-from muttd.commands.live_tail import Server, Tail
+from muttd.commands.live_tail import Server, Tail, sole
 from muttd.commands.outcome import EX_OK
 from muttd.commands.severity import severity_number
 from muttd.commands.terminal import Palette, event_line
@@ -25,8 +26,12 @@ from muttd.logs import printable
 _FILTER = ("q", "hostname", "severity", "max_severity", "transport", "rule_id", "team", "matched")
 
 
+# How soon `muttd tail | head -1` ends when nothing more comes.
+_READER_CHECK_S = 0.25
+
+
 class _Enough(Exception):
-    """No error: as many events were shown as --count asks for."""
+    """No error: as many events were shown as --count asks for, or nobody reads them any more."""
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -76,5 +81,30 @@ def follow_events(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     server = Server(base_url(args.url), find_key(args, environ), find_trust(args, environ))
     tail = Tail(server, wanted, show=show, remark=remark)
     with suppress(_Enough):
-        trio.run(tail.follow)
+        trio.run(_follow_while_read, tail)
     return EX_OK
+
+
+async def _follow_while_read(tail: Tail) -> None:
+    """Follow until our reader leaves, which no event may tell for hours."""
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_watch_reader, sys.stdout)
+            await tail.follow()
+    except BaseExceptionGroup as group:
+        raise sole(group) from None
+
+
+async def _watch_reader(stream: TextIO) -> None:
+    try:
+        poll = select.poll()
+        # POLLERR comes unasked: nobody holds the reading end (poll(2)).
+        poll.register(stream.fileno(), 0)
+    except (OSError, ValueError):
+        # No file at all; nor will anybody leave.
+        return
+    while True:
+        # wait_readable would say nothing: on a writing end there is nothing to be read.
+        if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+            raise _Enough
+        await trio.sleep(_READER_CHECK_S)

@@ -84,7 +84,7 @@ def choice_param(name: str, text: str, choices: type[E]) -> Param[E]:
 
 def oid_param(name: str, text: str) -> Param[str]:
     """An OID in numbers, without a leading dot and a trailing ".*"."""
-    schema = {"type": "string", "pattern": f"^{_OID.pattern}$", "maxLength": MAX_TEXT_CHARS}
+    schema = {"type": "string", "pattern": f"^({_OID.pattern})?$", "maxLength": MAX_TEXT_CHARS}
     return Param(name, text, schema, _parse_oid)
 
 

@@ -37,3 +37,22 @@ def test_tail_ends_when_its_reader_has_gone(start_daemon: Callable[..., RunningD
         if tail.poll() is not None:
             break
     assert tail.wait(10) is not None
+
+
+def test_tail_ends_with_its_reader_even_when_nothing_comes(
+    start_daemon: Callable[..., RunningDaemon],
+) -> None:
+    daemon = start_daemon()
+    tail = subprocess.Popen(
+        [sys.executable, "-m", "muttd", "tail", "--url", daemon.url],
+        env={"PATH": os.environ["PATH"], "MUTTD_STATE_DIR": str(daemon.state_dir)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert tail.stdout is not None
+    tail.stdout.close()
+    assert tail.wait(10) == 0
+    assert tail.stderr is not None
+    assert tail.stderr.read() == ""
+    tail.stderr.close()
