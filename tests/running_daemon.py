@@ -228,10 +228,11 @@ def a_rule(**values: Any) -> dict[str, Any]:
 
 @dataclass
 class WebhookCall:
-    """One request that the webhook got."""
+    """One request that the webhook got; octets are those of the body."""
 
     headers: dict[str, str]
     body: dict[str, Any]
+    octets: bytes = b""
 
 
 @dataclass
@@ -262,7 +263,7 @@ def scripted_webhook(tls: ssl.SSLContext | None = None) -> Iterator[ScriptedWebh
 
         def do_POST(self) -> None:
             octets = self.rfile.read(int(self.headers["Content-Length"]))
-            call = WebhookCall(dict(self.headers.items()), json.loads(octets))
+            call = WebhookCall(dict(self.headers.items()), json.loads(octets), octets)
             webhook.calls.append(call)
             status, headers, text = webhook.answer(call)
             if 200 <= status < 300:
