@@ -239,7 +239,7 @@ class Ledger(Protocol):
         """Look for silence; None when another daemon does.
 
         Args:
-            watcher: Who looks. Whoever looked last does so until he was away for gap_us.
+            watcher: Who looks. Whoever looked last does so until he was away for half of gap_us.
             now_us: Until when events are known.
             gap_us: Nobody has watched for longer: watching begins anew.
             quiet_before_us: Hosts heard later are of no interest.

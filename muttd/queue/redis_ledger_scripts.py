@@ -124,7 +124,7 @@ local text = redis.call('GET', watch)
 local state = text and cmsgpack.unpack(text) or {now, now, watcher}
 if now - state[2] > gap then
     state[1] = now
-elseif state[3] ~= watcher then
+elseif state[3] ~= watcher and now - state[2] <= math.floor(gap / 2) then
     return ''
 end
 redis.call('SET', watch, cmsgpack.pack({state[1], math.max(now, state[2]), watcher}))

@@ -324,7 +324,7 @@ def watch(
     since_us, until_us, last_watcher = books.get(_WATCH, "") or [now_us, now_us, watcher]
     if now_us - until_us > gap_us:
         since_us = now_us
-    elif last_watcher != watcher:
+    elif last_watcher != watcher and now_us - until_us <= gap_us // 2:
         return None
     books.put(_WATCH, "", [since_us, max(now_us, until_us), watcher], 0)
     for host in adopt:

@@ -124,7 +124,7 @@ class ExpectedSource(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     hostname: str
-    expect_every_s: float
+    expect_every_s: int
     team_assignment: str | None = None
     severity: int = 3
 

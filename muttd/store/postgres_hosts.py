@@ -1,11 +1,14 @@
-"""development_hosts and device_teams in PostgreSQL. Names are ASCII case-insensitive."""
+"""The lists of hosts (rule_contract.py) in PostgreSQL. Names are ASCII case-insensitive."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 from psycopg import errors
 
 from muttd.errors import DuplicateRecord, NoSuchRecord
-from muttd.rules.model import TeamEntry
+from muttd.rules.model import ExpectedSource, TeamEntry
 from muttd.store.contract import Change
 from muttd.store.postgres_changes import Value, write_change
 from muttd.store.postgres_connection import Connection
@@ -13,7 +16,12 @@ from muttd.store.postgres_link import PostgresLink
 
 HOSTS = "development_hosts"
 TEAMS = "device_teams"
-_COLUMNS = {HOSTS: ("hostname",), TEAMS: ("hostname", "team_assignment")}
+EXPECTED = "expected_sources"
+_COLUMNS = {
+    HOSTS: ("hostname",),
+    TEAMS: TeamEntry.__struct_fields__,
+    EXPECTED: ExpectedSource.__struct_fields__,
+}
 
 
 def list_hosts(connection: Connection) -> list[str]:
@@ -30,7 +38,16 @@ def list_teams(connection: Connection) -> list[TeamEntry]:
     return [TeamEntry(hostname=row[0], team_assignment=row[1]) for row in rows]
 
 
-def _take(connection: Connection, table: str, hostname: str) -> dict[str, str]:
+def list_expected(connection: Connection) -> list[ExpectedSource]:
+    """Entries of expected_sources, sorted by hostname."""
+    columns = _COLUMNS[EXPECTED]
+    rows = connection.execute(
+        f"SELECT {', '.join(columns)} FROM {EXPECTED} ORDER BY lower(hostname)"
+    )
+    return [ExpectedSource(**dict(zip(columns, row, strict=True))) for row in rows]
+
+
+def _take(connection: Connection, table: str, hostname: str) -> dict[str, Any]:
     # Nobody else changes it until this transaction ends: the history says what was replaced.
     columns = _COLUMNS[table]
     row = connection.execute(
@@ -42,7 +59,7 @@ def _take(connection: Connection, table: str, hostname: str) -> dict[str, str]:
     return dict(zip(columns, row, strict=True))
 
 
-def _add(connection: Connection, table: str, new: dict[str, str], change: Change) -> None:
+def _add(connection: Connection, table: str, new: dict[str, Any], change: Change) -> None:
     hostname = new["hostname"]
     marks = ", ".join(["%s"] * len(new))
     try:
@@ -58,17 +75,19 @@ def _remove(connection: Connection, table: str, hostname: str, change: Change) -
     write_change(connection, change, (table, old["hostname"]), _value(old), None)
 
 
-def _update_team(connection: Connection, entry: TeamEntry, change: Change) -> None:
-    old = _take(connection, TEAMS, entry.hostname)
+def _update(connection: Connection, table: str, entry: dict[str, Any], change: Change) -> None:
+    old = _take(connection, table, entry["hostname"])
+    # The name stays as it was written first.
+    new = entry | {"hostname": old["hostname"]}
+    assignments = ", ".join(f"{column} = %s" for column in new)
     connection.execute(
-        f"UPDATE {TEAMS} SET team_assignment = %s WHERE hostname = %s",
-        (entry.team_assignment, old["hostname"]),
+        f"UPDATE {table} SET {assignments} WHERE hostname = %s",
+        (*new.values(), old["hostname"]),
     )
-    new = old | {"team_assignment": entry.team_assignment}
-    write_change(connection, change, (TEAMS, old["hostname"]), _value(old), _value(new))
+    write_change(connection, change, (table, old["hostname"]), _value(old), _value(new))
 
 
-def _value(row: dict[str, str]) -> Value:
+def _value(row: dict[str, Any]) -> Value:
     return dict(row)
 
 
@@ -98,13 +117,32 @@ class PostgresHosts:
 
     async def add_device_team(self, entry: TeamEntry, change: Change) -> None:
         """Add an entry. Raises DuplicateRecord."""
-        new = {"hostname": entry.hostname, "team_assignment": entry.team_assignment}
+        new = msgspec.structs.asdict(entry)
         await self._link.write(lambda connection: _add(connection, TEAMS, new, change))
 
     async def update_device_team(self, entry: TeamEntry, change: Change) -> None:
         """Change an entry's team. Raises NoSuchRecord."""
-        await self._link.write(lambda connection: _update_team(connection, entry, change))
+        new = msgspec.structs.asdict(entry)
+        await self._link.write(lambda connection: _update(connection, TEAMS, new, change))
 
     async def remove_device_team(self, hostname: str, change: Change) -> None:
         """Remove an entry. Raises NoSuchRecord."""
         await self._link.write(lambda connection: _remove(connection, TEAMS, hostname, change))
+
+    async def expected_sources(self) -> list[ExpectedSource]:
+        """Entries of expected_sources, sorted by hostname."""
+        return await self._link.read(list_expected)
+
+    async def add_expected_source(self, entry: ExpectedSource, change: Change) -> None:
+        """Add an entry. Raises DuplicateRecord."""
+        new = msgspec.structs.asdict(entry)
+        await self._link.write(lambda connection: _add(connection, EXPECTED, new, change))
+
+    async def update_expected_source(self, entry: ExpectedSource, change: Change) -> None:
+        """Replace what an entry says. Raises NoSuchRecord."""
+        new = msgspec.structs.asdict(entry)
+        await self._link.write(lambda connection: _update(connection, EXPECTED, new, change))
+
+    async def remove_expected_source(self, hostname: str, change: Change) -> None:
+        """Remove an entry. Raises NoSuchRecord."""
+        await self._link.write(lambda connection: _remove(connection, EXPECTED, hostname, change))

@@ -19,7 +19,7 @@ from muttd.rules.model import Rule, RuleBook, RuleDraft, RulePlan
 from muttd.store.contract import Change, Page, RuleQuery, Window
 from muttd.store.postgres_changes import Value, as_json, write_change
 from muttd.store.postgres_connection import Connection, clean_text
-from muttd.store.postgres_hosts import list_hosts, list_teams
+from muttd.store.postgres_hosts import list_expected, list_hosts, list_teams
 from muttd.store.postgres_link import PostgresLink
 from muttd.store.postgres_search import Where
 from muttd.store.rule_contract import RuleRevision
@@ -235,6 +235,7 @@ def _book(connection: Connection) -> RuleBook:
         rules=tuple(_rule(row[0]) for row in rows),
         development_hosts=tuple(list_hosts(connection)),
         device_teams=tuple(list_teams(connection)),
+        expected_sources=tuple(list_expected(connection)),
     )
 
 

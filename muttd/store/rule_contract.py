@@ -1,4 +1,4 @@
-"""What every store backend promises about rules, development hosts and teams: a part of Store.
+"""What every store backend promises about rules and the lists of hosts: a part of Store.
 
 Each change is in its table, in config_audit_log, and for a rule in rule_revisions, in ONE
 transaction, which also raises the revision of the rule book.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from muttd.rules.model import Rule, RuleBook, RuleDraft, RulePlan, TeamEntry
+from muttd.rules.model import ExpectedSource, Rule, RuleBook, RuleDraft, RulePlan, TeamEntry
 
 if TYPE_CHECKING:
     # The whole contract, which has this one as its part.
@@ -30,7 +30,7 @@ class RuleRevision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RuleStore(Protocol):
-    """Rules, development hosts, teams."""
+    """Rules, development hosts, teams, expected sources."""
 
     async def rule_book(self) -> RuleBook:
         """What the engine is compiled from, read in one transaction."""
@@ -119,5 +119,21 @@ class RuleStore(Protocol):
         ...
 
     async def remove_device_team(self, hostname: str, change: Change) -> None:
+        """Remove an entry. Raises NoSuchRecord."""
+        ...
+
+    async def expected_sources(self) -> list[ExpectedSource]:
+        """Entries of expected_sources, sorted by hostname."""
+        ...
+
+    async def add_expected_source(self, entry: ExpectedSource, change: Change) -> None:
+        """Add an entry. Raises DuplicateRecord."""
+        ...
+
+    async def update_expected_source(self, entry: ExpectedSource, change: Change) -> None:
+        """Replace what an entry says. Raises NoSuchRecord."""
+        ...
+
+    async def remove_expected_source(self, hostname: str, change: Change) -> None:
         """Remove an entry. Raises NoSuchRecord."""
         ...

@@ -30,6 +30,7 @@ from muttd.store.contract import Change, Page, RuleQuery, Window
 from muttd.store.rule_contract import RuleRevision
 from muttd.store.search import MAX_INTEGER, decode_cursor, encode_cursor, offset_of
 from muttd.store.sqlite_changes import write_change
+from muttd.store.sqlite_hosts import list_expected
 from muttd.store.sqlite_search import Where
 
 # Names of columns and of fields alike.
@@ -244,6 +245,7 @@ def _book(connection: sqlite3.Connection) -> RuleBook:
         rules=tuple(_rule(row) for row in rules),
         development_hosts=tuple(row[0] for row in hosts),
         device_teams=tuple(TeamEntry(hostname=row[0], team_assignment=row[1]) for row in teams),
+        expected_sources=tuple(list_expected(connection)),
     )
 
 

@@ -28,6 +28,7 @@ from muttd.web.api.config_audit import config_audit_routes
 from muttd.web.api.dead_letters import dead_letter_routes
 from muttd.web.api.dry_run import dry_run_routes
 from muttd.web.api.events import event_routes
+from muttd.web.api.expected_sources import expected_source_routes
 from muttd.web.api.hosts import host_routes
 from muttd.web.api.ingest import ingest_routes
 from muttd.web.api.keys import key_routes
@@ -81,6 +82,7 @@ def create_app(services: Services, sessions: Sessions) -> ASGIApp:
         *team_routes(),
         *mib_routes(),
         *trap_severity_routes(),
+        *expected_source_routes(),
         *config_routes(),
         *config_audit_routes(),
         *alert_routes(),

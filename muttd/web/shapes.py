@@ -15,7 +15,7 @@ from muttd.event import Transport
 from muttd.mibs.entry import MibEntry
 from muttd.queue.letters import LetterKind
 from muttd.rules.explain import Explanation
-from muttd.rules.model import Rule, TeamEntry
+from muttd.rules.model import ExpectedSource, Rule, TeamEntry
 
 # As iso_utc writes it: UTC, microseconds, a Z.
 Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
@@ -201,6 +201,13 @@ class TrapSeverities(TypedDict):
     """All that operators have set."""
 
     trap_severities: list[TrapSeverity]
+    total: int
+
+
+class ExpectedSources(TypedDict):
+    """All of expected_sources."""
+
+    sources: list[ExpectedSource]
     total: int
 
 

@@ -13,50 +13,27 @@ work and never an effect. A threshold that was lowered is looked at in every gro
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 
-import msgspec
 import trio
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from muttd.decision import (
-    Alert,
-    Decided,
-    Decision,
-    Handling,
-    alert_id_for,
-)
 from muttd.errors import StoreError, StoreUnavailable
-from muttd.event import Event, event_id_at, utc_now
+from muttd.event import utc_now
 from muttd.queue.fanout import DecidedBatch
-from muttd.queue.ledger import KINDS, Due, LedgerStats, from_microseconds, to_microseconds
-from muttd.rules.engine import RuleSet
-from muttd.rules.signature import signature_from
+from muttd.queue.ledger import KINDS, Due, LedgerStats, to_microseconds
 from muttd.workers.alerter import AlerterPolicy, Neighbours
-from muttd.workers.sightings import About, window_us_of
-from muttd.workers.verdicts import alert_from_text
+from muttd.workers.own_alerts import raised_of
+from muttd.workers.sightings import window_us_of
+from muttd.workers.silence import SilenceWatch
 
-# No rule has it: what muttd itself has to say.
-OWN_RULE_ID = 0
-UNHANDLED_RULE = "unhandled events"
 _LOOK_EVERY_S = 1.0
-_CLASS = "muttd"
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Raised:
-    """What one due item becomes; an item that holds an alert has no event of its own."""
-
-    due_id: str
-    alert: Alert
-    decided: Decided | None
 
 
 class MetaMetrics(Collector):
@@ -97,14 +74,21 @@ class MetaAlerts:
         neighbours: Whom it talks to.
         policy: The alerter's.
         metrics: What it counts.
+        clock: The time by which silence is judged.
     """
 
-    def __init__(self, neighbours: Neighbours, policy: AlerterPolicy, metrics: MetaMetrics) -> None:
+    def __init__(
+        self,
+        neighbours: Neighbours,
+        policy: AlerterPolicy,
+        metrics: MetaMetrics,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._neighbours = neighbours
         self._ledger = neighbours.queue.ledger
         self._dynamic = policy.dynamic
         self._router = policy.router
-        self._watcher = policy.consumer
+        self._silence = SilenceWatch(neighbours.queue, policy.consumer, clock)
         self._metrics = metrics
         self._poked = trio.Event()
         # Threshold and window by which every group was looked at.
@@ -165,6 +149,7 @@ class MetaAlerts:
             if became:
                 _log.info("meta-alerts: %d groups are over the threshold of %d", became, threshold)
         self._looked_by = limits
+        await self._silence.look(self._neighbours.rules.current)
         due, self._metrics.stats = await self._ledger.due(
             now_us=to_microseconds(utc_now()), window_us=window_us
         )
@@ -210,73 +195,3 @@ class MetaAlerts:
             self._metrics.raised.labels(each.kind).inc()
         if decided and self._neighbours.fanout.subscriber_count:
             self._neighbours.fanout.publish(DecidedBatch(decided))
-
-
-def raised_of(due: Due, rule_set: RuleSet, *, default_team: str) -> Raised:
-    """What a due item becomes: always the same."""
-    if due.kind == "alert":
-        alert = msgspec.structs.replace(alert_from_text(due.about), held_back=due.count)
-        return Raised(due_id=due.due_id, alert=alert, decided=None)
-    return _unhandled(due, rule_set, default_team)
-
-
-def _unhandled(due: Due, rule_set: RuleSet, default_team: str) -> Raised:
-    about = msgspec.json.decode(due.about, type=About)
-    window = str(timedelta(microseconds=due.window_us))
-    event = own_event(
-        due,
-        about,
-        f"{due.count} events of {about.hostname} that no rule matches, within {window}:"
-        f" {about.template} (one of them: {about.sample})",
-    )
-    event = msgspec.structs.replace(
-        event,
-        msgid="UNHANDLED",
-        severity=about.severity,
-        attributes={
-            "count": due.count,
-            "window_s": due.window_us // 1_000_000,
-            "template": about.template,
-            "sample": about.sample,
-            "sample_event_id": about.sample_id,
-        },
-    )
-    decision = Decision(
-        environment=rule_set.environment_of(event),
-        rule_id=OWN_RULE_ID,
-        rule_name=UNHANDLED_RULE,
-        rule_revision=0,
-        # A ticket to write a rule for it; nobody asked to be paged for this.
-        handling=Handling.TICKET_ONLY,
-        team=rule_set.team_for(event) or default_team,
-    )
-    signature = signature_from(about.hostname.casefold(), _CLASS, about.template, ["unhandled"])
-    return own_alert(due, Decided(event, decision), signature)
-
-
-def own_event(due: Due, about: About, message: str) -> Event:
-    """An event of our own making about a host."""
-    received_at = from_microseconds(due.at_us)
-    return Event(
-        event_id=event_id_at(received_at, due.due_id),
-        received_at=received_at,
-        source_ip=about.source_ip,
-        hostname=about.hostname,
-        transport=about.transport,
-        severity=about.severity,
-        message=message,
-        raw=message.encode(),
-        app_name=_CLASS,
-    )
-
-
-def own_alert(due: Due, decided: Decided, signature: str) -> Raised:
-    """The alert of an event of our own making."""
-    alert = Alert(
-        alert_id=alert_id_for(decided.event.event_id, OWN_RULE_ID),
-        signature=signature,
-        event=decided.event,
-        decision=decided.decision,
-        created_at=decided.event.received_at,
-    )
-    return Raised(due_id=due.due_id, alert=alert, decided=decided)

@@ -12,7 +12,7 @@ from samples import a_draft, matched
 
 from muttd.decision import AlertState, Handling
 from muttd.errors import DuplicateRecord, NoSuchRecord
-from muttd.rules.model import MatchType, Rule, RuleDraft, SeverityOp, TeamEntry
+from muttd.rules.model import ExpectedSource, MatchType, Rule, RuleDraft, SeverityOp, TeamEntry
 from muttd.store.contract import (
     Change,
     ChangedRecord,
@@ -260,6 +260,30 @@ async def test_device_teams_are_sorted_and_listed_once_in_either_case(store: Sto
         await store.update_device_team(a_team("core-1"), ANN)
     with pytest.raises(NoSuchRecord):
         await store.remove_device_team("core-1", ANN)
+
+
+async def test_expected_sources_are_sorted_and_listed_once_in_either_case(store: Store) -> None:
+    core = ExpectedSource(hostname="Core-*", expect_every_s=60)
+    fan = ExpectedSource(hostname="10.0.0.0/8", expect_every_s=7, team_assignment="Ü", severity=0)
+    await store.add_expected_source(core, ANN)
+    await store.add_expected_source(fan, ANN)
+    with pytest.raises(DuplicateRecord):
+        await store.add_expected_source(replace(core, hostname="CORE-*"), ANN)
+    assert await store.expected_sources() == [fan, core]
+    book = await store.rule_book()
+    assert (book.expected_sources, book.revision) == ((fan, core), 2)
+    changed = replace(core, expect_every_s=90, team_assignment="LAN", severity=5)
+    await store.update_expected_source(replace(changed, hostname="core-*"), BOB)
+    assert await store.expected_sources() == [fan, changed]
+    await store.remove_expected_source("CORE-*", ANN)
+    assert await store.expected_sources() == [fan]
+    with pytest.raises(NoSuchRecord):
+        await store.update_expected_source(core, ANN)
+    with pytest.raises(NoSuchRecord):
+        await store.remove_expected_source("core-*", ANN)
+    history = [(c.record_id, c.operation, c.old_value, c.new_value) for c in await changes(store)]
+    old, new = msgspec.to_builtins(core), msgspec.to_builtins(changed)
+    assert history[:2] == [("Core-*", "DELETE", new, None), ("Core-*", "UPDATE", old, new)]
 
 
 async def test_every_change_of_a_host_or_team_is_in_the_history(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""/api/v2/dev-hosts and /api/v2/teams."""
+"""/api/v2/dev-hosts, /api/v2/teams and /api/v2/expected-sources."""
 
 from __future__ import annotations
 
@@ -105,3 +105,49 @@ async def test_host_changes_are_in_the_audit_with_their_reason(site: Site) -> No
         ("development_hosts", "DELETE", "lab-1", "back again"),
         ("development_hosts", "CREATE", "lab-1", "moved to the lab"),
     ]
+
+
+async def test_expected_sources_are_added_listed_changed_and_removed(site: Site) -> None:
+    path = "/api/v2/expected-sources"
+    body: dict[str, Any] = {"hostname": "10.1.0.0/16", "expect_every_s": 300}
+    response = await site.call("POST", path, json=body)
+    whole = body | {"team_assignment": None, "severity": 3}
+    assert (response.status_code, response.json()) == (201, whole)
+    one = response.headers["Location"]
+    assert one == f"{path}/10.1.0.0%2F16"
+    assert (await site.get(path)).json() == {"sources": [whole], "total": 1}
+    assert (await site.call("POST", path, json=body)).status_code == 409
+    update = {"expect_every_s": 60, "team_assignment": "LAN", "severity": 1}
+    changed = await site.call("PUT", one, json=update | {"change_reason": "too slow"})
+    assert changed.json() == {"hostname": "10.1.0.0/16"} | update
+    assert (await site.get(path)).json()["sources"] == [changed.json()]
+    assert (await site.call("DELETE", f"{one}?change_reason=gone")).status_code == 204
+    assert (await site.call("DELETE", one)).status_code == 404
+    assert (await site.call("PUT", one, json=update)).status_code == 404
+    assert len(site.rules_changes) == 3
+    history = (await site.get("/api/v2/config-audit?table_name=expected_sources")).json()
+    assert [change["operation"] for change in history["changes"]] == ["DELETE", "UPDATE", "CREATE"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("hostname", "10.1.0.0/99"),
+        ("expect_every_s", 9),
+        ("expect_every_s", 31_622_401),
+        ("expect_every_s", "often"),
+        ("expect_every_s", None),
+        ("severity", 8),
+        ("team_assignment", ""),
+        ("expect_evry_s", 60),
+    ],
+)
+async def test_a_wrong_expected_source_names_the_field(
+    site: Site, field: str, value: object
+) -> None:
+    body = {"hostname": "sw1", "expect_every_s": 60} | {field: value}
+    response = await site.call("POST", "/api/v2/expected-sources", json=body)
+    assert (response.status_code, [each["field"] for each in response.json()["details"]]) == (
+        400,
+        [field],
+    )

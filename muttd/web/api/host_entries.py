@@ -1,4 +1,4 @@
-"""The fields that name a host: what development_hosts and device_teams have in common."""
+"""The fields that name a host: what the lists of hosts have in common."""
 
 from __future__ import annotations
 
@@ -33,4 +33,7 @@ def _team(value: object) -> str:
 
 HOSTNAME = Field("hostname", "A host name, a glob or a CIDR.", _HOST_SCHEMA, _host, True)
 TEAM_ASSIGNMENT = Field("team_assignment", "Whose the host is.", _TEAM_SCHEMA, _team, True)
+MISSED_BY = Field(
+    "team_assignment", "Whose the alert is; left out: the host's team.", _TEAM_SCHEMA, _team
+)
 HOSTNAME_IN_PATH = text_param("hostname", "The entry, as it is listed.")

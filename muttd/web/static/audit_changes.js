@@ -10,6 +10,7 @@ import { momentNode } from "./moment.js";
 const TABLES = {
   alert_rules: { one: "Rule", path: (change) => (change.operation === "DELETE" ? null : `/rules/${change.record_id}`) },
   development_hosts: { one: "Development host", path: () => "/hosts" },
+  expected_sources: { one: "Expected source", path: () => "/hosts" },
   device_teams: { one: "Team of a device", path: () => "/hosts" },
   dynamic_config: { one: "Setting", path: () => "/config" },
   config: { one: "Setting", path: () => "/config" },
