@@ -115,7 +115,13 @@ class _Daemon:
             bound = bind_all(self._settings, inherited_sockets(os.environ, os.getpid()))
             destinations = self._reloadable.destinations
             async with open_parts(self._settings, destinations, self._reveal_moog_keys) as parts:
-                scene = status_parts(self._settings, parts, bound, lambda: self._is_draining)
+                scene = status_parts(
+                    self._settings,
+                    parts,
+                    bound,
+                    tls_links=self._reloadable.tls_links,
+                    is_draining=lambda: self._is_draining,
+                )
                 async with trio.open_nursery() as watch:
                     self._start_vault(watch, parts)
                     listener = WebListener(bound.of("http"), self._reloadable.tls.get("http"))
@@ -205,8 +211,8 @@ class _Daemon:
             self._vault.poke()
         try:
             settings = self._load()
-            read = partial(read_files, settings, forgive_expired=False)
-            files = await trio.to_thread.run_sync(read)
+            in_force = dict(self._reloadable.expiries)
+            files = await trio.to_thread.run_sync(read_files, settings, in_force)
             self._use_secrets(parts, settings)
         except ConfigError as exc:
             _log.error("reload: nothing changed: %s", exc)

@@ -117,7 +117,7 @@ def load_server_tls(files: TlsFiles, *, now: datetime, forgive_expired: bool) ->
         context.options |= ssl.OP_NO_TICKET
     expires_at = now
     try:
-        expires_at = _expiry(files.cert, now, warnings if forgive_expired else None)
+        expires_at = certificate_expiry(files.cert, now, warnings if forgive_expired else None)
         files.key.read()
         _load_pair(context, files)
     except ConfigError as exc:
@@ -133,7 +133,17 @@ def load_server_tls(files: TlsFiles, *, now: datetime, forgive_expired: bool) ->
     return LoadedTls(context, expires_at, tuple(warnings))
 
 
-def _expiry(cert: NamedFile, now: datetime, warnings: list[str] | None) -> datetime:
+def certificate_expiry(cert: NamedFile, now: datetime, warnings: list[str] | None) -> datetime:
+    """When the first certificate in a file expires; aware, UTC.
+
+    Args:
+        cert: The file.
+        now: Aware.
+        warnings: Told that it is not valid now; None: that is a mistake.
+
+    Raises:
+        ConfigError: It is not valid now, or not there.
+    """
     octets = cert.read()
     try:
         first = x509.load_pem_x509_certificates(octets)[0]

@@ -7,7 +7,7 @@ open_parts(...)     queue and store open, workers made; nothing runs yet
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -42,7 +42,7 @@ from muttd.workers.probe import Probe
 from muttd.workers.routing import Router
 from muttd.workers.rules_watch import RulesWatch
 from muttd.workers.status import Parts as StatusParts
-from muttd.workers.status import Rates
+from muttd.workers.status import Rates, TlsLink
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +274,12 @@ def gauges(settings: Settings, parts: Parts) -> Gauges:
 
 
 def status_parts(
-    settings: Settings, parts: Parts, bound: Bound, is_draining: Callable[[], bool]
+    settings: Settings,
+    parts: Parts,
+    bound: Bound,
+    *,
+    tls_links: Callable[[], Mapping[str, TlsLink]],
+    is_draining: Callable[[], bool],
 ) -> StatusParts:
     """What the status document is about."""
     return StatusParts(
@@ -295,5 +300,6 @@ def status_parts(
         rules=parts.rules,
         spool=parts.backends.spool_state,
         peers=parts.peers,
+        tls_links=tls_links,
         is_draining=is_draining,
     )

@@ -82,7 +82,7 @@ def start_intake(
             for sock in sockets["snmp"]
         ]
     UsmMetrics(reloadable.usm, parts.registry)
-    TlsMetrics(parts.registry, reloadable.tls)
+    TlsMetrics(parts.registry, reloadable.tls, reloadable.expiries)
     gauges = [
         DropGauge(name, sock.kernel_drops, sock.inode if sock.is_inherited else None)
         for name, each in sockets.items()

@@ -8,8 +8,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 
 from muttd.clear_links import refuse_clear_links
@@ -21,10 +22,10 @@ from muttd.protocol.usm_users import UsmUser
 from muttd.settings import Settings
 from muttd.snmp_users import read_users
 from muttd.sources import Sources, SourceTable, read_sources
-from muttd.tls_files import LoadedTls
 from muttd.wiring_destinations import Destinations, load_destinations
 from muttd.wiring_snmp import open_usm
-from muttd.wiring_tls import load_tls, open_tls
+from muttd.wiring_tls import Certificates, load_tls, open_tls
+from muttd.workers.status import TlsLink
 
 T = TypeVar("T")
 
@@ -37,20 +38,20 @@ class Files:
 
     Attributes:
         users: Of SNMPv3.
-        tls: Certificates by listener.
+        tls: Certificates of every link.
         sources: Who may send, and how.
         destinations: Where alerts go.
     """
 
     users: list[UsmUser]
-    tls: dict[str, LoadedTls]
+    tls: Certificates
     sources: SourceTable
     destinations: Destinations
 
     @property
     def warnings(self) -> list[str]:
         """What should be looked at, one line each."""
-        return list(dict.fromkeys(line for each in self.tls.values() for line in each.warnings))
+        return self.tls.warnings
 
     def log_warnings(self) -> None:
         """Log them."""
@@ -58,12 +59,12 @@ class Files:
             _log.warning("%s", line)
 
 
-def read_files(settings: Settings, *, forgive_expired: bool) -> Files:
+def read_files(settings: Settings, in_force: Mapping[str, datetime] | None = None) -> Files:
     """Read every file that settings name and that can be read again, and refuse clear links.
 
     Args:
         settings: Which files.
-        forgive_expired: Whether an expired certificate is a warning.
+        in_force: When the certificates in use expire, by link; None at a start.
 
     Raises:
         ConfigError: Every mistake in all of them.
@@ -80,7 +81,7 @@ def read_files(settings: Settings, *, forgive_expired: bool) -> Files:
             return None
 
     users = checked(lambda: read_users(settings.snmp.users_file))
-    tls = checked(lambda: load_tls(settings, forgive_expired=forgive_expired))
+    tls = checked(lambda: load_tls(settings, in_force))
     sources = checked(lambda: read_sources(settings.sources_file))
     destinations = checked(lambda: load_destinations(settings))
     configs = () if destinations is None else destinations.configs.values()
@@ -97,6 +98,7 @@ class Reloadable:
     Attributes:
         usm: Opens SNMPv3.
         tls: By listener that speaks it.
+        expiries: When the certificate of each link expires.
         sources: Who may send, and how.
         communities: Of SNMPv1 and v2c; they are secrets, not a file.
         destinations: Where alerts go at the start; the dispatch is told of others.
@@ -104,6 +106,7 @@ class Reloadable:
 
     usm: Usm
     tls: dict[str, ServerTls]
+    expiries: dict[str, datetime]
     sources: Sources
     communities: Communities
     destinations: Destinations
@@ -115,11 +118,16 @@ class Reloadable:
         Raises:
             ConfigError: Every mistake in the files.
         """
-        files = read_files(settings, forgive_expired=True)
+        files = read_files(settings)
         files.log_warnings()
-        usm, tls = open_usm(settings, files.users), open_tls(settings, files.tls)
-        communities = Communities(_communities(settings))
-        return cls(usm, tls, Sources(files.sources), communities, files.destinations)
+        return cls(
+            usm=open_usm(settings, files.users),
+            tls=open_tls(settings, files.tls.listeners),
+            expiries=dict(files.tls.expiries),
+            sources=Sources(files.sources),
+            communities=Communities(_communities(settings)),
+            destinations=files.destinations,
+        )
 
     def use_secrets(self, settings: Settings) -> None:
         """Put in force what of the settings' secrets is in use here."""
@@ -130,8 +138,20 @@ class Reloadable:
         files.log_warnings()
         self.usm.replace_users(files.users)
         self.sources.replace(files.sources)
-        for listener, each in files.tls.items():
-            self.tls[listener].replace(each.context, each.expires_at)
+        self.expiries.update(files.tls.expiries)
+        for listener, each in files.tls.listeners.items():
+            self.tls[listener].context = each.context
+
+    def tls_links(self) -> dict[str, TlsLink]:
+        """Every link that has a certificate, for the status document."""
+        failures = {
+            name: {reason.value: count for reason, count in tls.failures.items()}
+            for name, tls in self.tls.items()
+        }
+        return {
+            name: TlsLink(expires_at, failures.get(name, {}))
+            for name, expires_at in self.expiries.items()
+        }
 
 
 def _communities(settings: Settings) -> list[str]:

@@ -48,7 +48,7 @@ def check_config(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from muttd.wiring_reload import read_files
     from muttd.wiring_secrets import vault_options
 
-    for warning in read_files(settings, forgive_expired=True).warnings:
+    for warning in read_files(settings).warnings:
         sys.stderr.write(f"{warning}\n")
     vault_options(settings, environ)
     sys.stdout.write("The settings are right.\n")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry
@@ -86,35 +86,33 @@ class ServerTls:
     """The TLS of one listener.
 
     Args:
-        context: For connections from now on.
-        expires_at: When its certificate does.
+        context: For the next connection; when it is replaced, open ones go on with theirs.
         handshake_s: How long a handshake may take.
     """
 
-    def __init__(
-        self, context: ssl.SSLContext, expires_at: datetime, *, handshake_s: float
-    ) -> None:
+    def __init__(self, context: ssl.SSLContext, *, handshake_s: float) -> None:
         self.context = context
-        self.expires_at = expires_at
         self.handshake_s = handshake_s
         self.failures = dict.fromkeys(Failure, 0)
 
-    def replace(self, context: ssl.SSLContext, expires_at: datetime) -> None:
-        """Use other certificates from now on; connections that are open go on with theirs."""
-        self.context = context
-        self.expires_at = expires_at
-
 
 class TlsMetrics(Collector):
-    """Failures and expiry of every listener that speaks TLS.
+    """Failed handshakes of the listeners, and when the certificate of each link expires.
 
     Args:
         registry: Where they are shown.
-        links: By listener; one that speaks no TLS has failures at zero and no expiry.
+        listeners: Those that speak TLS; the others have failures at zero.
+        expiries: By link, also of those on which we are the client.
     """
 
-    def __init__(self, registry: CollectorRegistry, links: dict[str, ServerTls]) -> None:
-        self._links = links
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        listeners: Mapping[str, ServerTls],
+        expiries: Mapping[str, datetime],
+    ) -> None:
+        self._listeners = listeners
+        self._expiries = expiries
         registry.register(self)
 
     def collect(self) -> Iterable[Metric]:
@@ -130,12 +128,10 @@ class TlsMetrics(Collector):
             labels=["link"],
         )
         for listener in LISTENERS:
-            link = self._links.get(listener)
+            tls = self._listeners.get(listener)
             for reason in Failure:
-                failures.add_metric(
-                    [listener, reason], 0 if link is None else link.failures[reason]
-                )
-        for name, link in self._links.items():
-            expiry.add_metric([name], link.expires_at.timestamp())
+                failures.add_metric([listener, reason], 0 if tls is None else tls.failures[reason])
+        for link, expires_at in self._expiries.items():
+            expiry.add_metric([link], expires_at.timestamp())
         yield failures
         yield expiry

@@ -6,10 +6,10 @@ what came in, what the rules did with it, did the alert go out, what did we lose
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import trio
 
@@ -39,6 +39,8 @@ _HOUR_S = 3600.0
 # The dependencies say why.
 _UNKNOWN_DEPTH: Mapping[str, Any] = {"items": None, "pending_items": None, "oldest_age_s": None}
 _MIB = 1024 * 1024
+# Enough for whoever signs certificates to be asked for one, and over a weekend.
+_EXPIRES_SOON = timedelta(days=14)
 _TOTALS = ("received", "queued", "refused", "dropped", "kernel_dropped", "malformed")
 
 
@@ -67,6 +69,13 @@ class Rates:
         return 0.0
 
 
+class TlsLink(NamedTuple):
+    """The TLS of one link: when its certificate expires, and why handshakes with it failed."""
+
+    expires_at: datetime
+    failures: Mapping[str, int]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What the document is about.
@@ -76,6 +85,7 @@ class Parts:
         dispatch: Knows every destination.
         probes: Of the queue and the store.
         spool: What waits on disk for the queue; None without a spool.
+        tls_links: By link that has a certificate: a listener, redis, webhook, ...
         is_draining: Whether SIGTERM came.
     """
 
@@ -96,6 +106,7 @@ class Parts:
     rules: RulesWatch
     spool: Callable[[], SpoolState | None]
     peers: Peers
+    tls_links: Callable[[], Mapping[str, TlsLink]]
     is_draining: Callable[[], bool]
 
 
@@ -234,6 +245,7 @@ def _spool(state: SpoolState | None) -> dict[str, Any] | None:
 
 def _listeners(parts: Parts) -> list[dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
+    links = parts.tls_links()
     for name, address in parts.addresses:
         if name in rows:
             rows[name]["address"] += f", {address}"
@@ -250,8 +262,27 @@ def _listeners(parts: Parts) -> list[dict[str, Any]]:
             "kernel_dropped": account.kernel_dropped,
             "malformed": account.malformed,
             "connections": account.connections,
+            "tls": _tls(links.get(name)),
         }
     return list(rows.values())
+
+
+def _tls(link: TlsLink | None) -> dict[str, Any] | None:
+    if link is None:
+        return None
+    return {
+        "certificate_expires_at": iso_utc(link.expires_at),
+        "handshake_failures": {reason: count for reason, count in link.failures.items() if count},
+    }
+
+
+def _certificate_warnings(parts: Parts, now: datetime) -> Iterator[str]:
+    for name, link in parts.tls_links().items():
+        left, at = link.expires_at - now, iso_utc(link.expires_at)
+        if left <= timedelta(0):
+            yield f"{name}: the certificate expired at {at}"
+        elif left < _EXPIRES_SOON:
+            yield f"{name}: the certificate expires at {at}"
 
 
 async def _depth(queue: Queue, stream: str, now: datetime) -> Mapping[str, Any]:
@@ -302,6 +333,7 @@ def _warnings(parts: Parts, dependencies: Mapping[str, dict[str, Any]]) -> list[
             )
         if account.dropped:
             warnings.append(f"{name}: {account.dropped} messages dropped")
+    warnings += _certificate_warnings(parts, utc_now())
     warnings += [f"the stored {key} is passed over: {why}" for key, why in parts.dynamic.faults]
     warnings += [f"rule {rule_id} takes no part: {why}" for rule_id, why in parts.rules.faults]
     raised = parts.alerter.tally()["alerts"]

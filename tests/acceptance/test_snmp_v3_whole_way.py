@@ -77,7 +77,7 @@ def test_informs_are_stored_across_a_restart_and_users_are_read_again(
     assert inform(daemon, tmp_path, "core", "12", *CORE) == 0
     users_file.write_text("createUser new SHA authpass78 AES privpass78\n")
     daemon.process.send_signal(signal.SIGHUP)
-    eventually(lambda: any("sources read again" in line for line in daemon.log))
+    eventually(lambda: any("reload: rules, " in line for line in daemon.log))
     assert inform(daemon, tmp_path, "new", "78", *CORE) == 0
     assert inform(daemon, tmp_path, "core", "12", *CORE) != 0
     assert daemon.terminate() == 0

@@ -46,7 +46,7 @@ def test_sources_are_denied_limited_and_disbelieved_and_read_again(
     path.write_text("default allow\n127.0.0.2 dney\n")
     reload(daemon, f"nothing changed: MUTTD_SOURCES_FILE: {path}, line 2: there is no such word")
     path.write_text("default deny\n127.0.0.2 allow\n")
-    reload(daemon, "sources read again")
+    reload(daemon, "reload: rules, ")
     send(daemon, "127.0.0.2", b"<13>now it may")
     eventually(lambda: daemon.events(q="now it may"))
     with socket.create_connection(("127.0.0.1", daemon.ports["syslog_tcp"])) as sock:

@@ -56,6 +56,7 @@ def test_rsyslog_by_mutual_tls_is_stored_in_order_as_sent_and_a_bad_one_costs_it
         )
         daemon.wait_idle()
     assert (row["received"], row["queued"], row["malformed"]) == (LINES, LINES, 0)
+    assert set(row["tls"]["handshake_failures"]) == {"bad_certificate"}
     stored = list(daemon.all_events())
     assert len(stored) == LINES
     wrong = [e for n, e in enumerate(reversed(stored)) if not is_as_sent(e, n)]
@@ -119,7 +120,7 @@ def test_sighup_takes_new_certificates_and_keeps_connections(
         old.sendall(b"<13>1 - h - - - - before\n")
         # The other authority's: whoever trusts only the first can tell.
         replace(pair, tls_party.stranger)
-        reload(daemon, "sources read again")
+        reload(daemon, "reload: rules, ")
         with (
             pytest.raises(ssl.SSLCertVerificationError),
             tls_connection(daemon, tls_party.ca, tls_party.sender),
@@ -156,6 +157,10 @@ def test_an_expired_certificate_does_not_keep_the_daemon_from_starting(
     settings = {"MUTTD_TLS_CERT": str(party.cert), "MUTTD_TLS_KEY": str(party.key)}
     daemon = start_daemon(**tls_settings(tls_party, MUTTD_HTTP_TLS="off") | settings)
     assert [line for line in daemon.log if " expired at " in line and "WARNING" in line]
+    # Nor from reading everything else again: it is the one in force.
+    reload(daemon, "reload: rules, ")
+    [warning] = [w for w in daemon.get("/api/v2/status")["warnings"] if "certificate" in w]
+    assert warning.startswith("syslog_tls: the certificate expired at 20")
 
 
 def test_wrong_files_are_exit_78_and_all_named(tls_party: TlsParty, tmp_path: Path) -> None:

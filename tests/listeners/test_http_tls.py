@@ -78,7 +78,7 @@ async def ask(client: Client, octets: bytes) -> Answer:
 @asynccontextmanager
 async def listening(party: TlsParty, *, handshake_s: float = 10.0) -> AsyncIterator[Site]:
     registry = CollectorRegistry()
-    tls = ServerTls(context_of(party.server), datetime.now(UTC), handshake_s=handshake_s)
+    tls = ServerTls(context_of(party.server), handshake_s=handshake_s)
     app = EchoApp()
     options = HttpOptions(
         limits=HttpLimits(max_body_octets=10_000_000, max_connections=4),
@@ -165,7 +165,7 @@ async def test_a_reload_is_for_new_connections_and_old_ones_go_on(tls_party: Tls
     async with listening(tls_party) as site:
         old = await site.connect()
         assert (await ask(old, request())).status == 200
-        site.tls.replace(context_of(tls_party.stranger), datetime.now(UTC))
+        site.tls.context = context_of(tls_party.stranger)
         with pytest.raises(trio.BrokenResourceError) as caught:
             await (await site.connect()).stream.do_handshake()
         assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)

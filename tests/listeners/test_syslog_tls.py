@@ -32,10 +32,11 @@ LIMITS = TcpLimits(
 
 
 class MemorySink:
-    """Keeps what it is given; the queue has it at once."""
+    """Keeps what it is given; the queue has it at once, while it is open."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
+        self.is_open = True
         self.batches = 0
         self.arrived = trio.Event()
 
@@ -46,7 +47,7 @@ class MemorySink:
         self.events += events
         self.batches += 1
         self.arrived.set()
-        if receipt is not None:
+        if receipt is not None and self.is_open:
             receipt()
 
     async def put_and_wait(self, listener: str, events: Sequence[Event], *, wait_s: float) -> None:
@@ -120,7 +121,7 @@ async def listening(
     party: TlsParty, *, client_cert: str = "required", peers: str = "", handshake_s: float = 10.0
 ) -> AsyncIterator[Scene]:
     context = context_of(party.server, party.ca, client_cert)
-    scene = Scene(party, ServerTls(context, datetime.now(UTC), handshake_s=handshake_s), peers)
+    scene = Scene(party, ServerTls(context, handshake_s=handshake_s), peers)
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(scene.sock))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, scene.listener.serve_connection, [listener])
@@ -179,6 +180,21 @@ async def send_records(scene: Scene) -> None:
     for _ in range(200):
         tls.write(MESSAGE + b"\n")
     await plain.send_all(outgoing.read())
+
+
+async def test_a_connection_is_not_read_until_the_queue_has_what_it_sent(
+    tls_party: TlsParty,
+) -> None:
+    async with listening(tls_party) as scene:
+        scene.sink.is_open = False
+        stream = await scene.connect(tls_party.sender)
+        await stream.send_all(MESSAGE + b"\n")
+        await scene.sink.arrived.wait()
+        with trio.move_on_after(0.5) as flood:
+            while True:
+                await stream.send_all((MESSAGE + b"\n") * 1000)
+        assert flood.cancelled_caught
+        assert len(scene.sink.events) == 1
 
 
 @pytest.mark.parametrize(
@@ -301,7 +317,7 @@ async def test_a_fingerprint_names_one_certificate(tls_party: TlsParty) -> None:
 async def test_a_certificate_in_the_ca_file_is_trusted_itself(tls_party: TlsParty) -> None:
     """RFC 5425, 4.2.2: a sender's own certificate, which no CA of ours has signed."""
     async with listening(tls_party) as scene:
-        scene.tls.replace(context_of(tls_party.server, tls_party.stranger), datetime.now(UTC))
+        scene.tls.context = context_of(tls_party.server, tls_party.stranger)
         await scene.say(tls_party.stranger, MESSAGE + b"\n")
         await scene.wait_messages(1)
 
@@ -320,7 +336,7 @@ async def test_other_certificates_are_for_new_connections_and_old_ones_go_on(
     async with listening(tls_party) as scene:
         old = await scene.connect(tls_party.sender)
         await old.send_all(MESSAGE + b"\n")
-        scene.tls.replace(context_of(tls_party.server, tls_party.other_ca), datetime.now(UTC))
+        scene.tls.context = context_of(tls_party.server, tls_party.other_ca)
         await scene.say(tls_party.stranger, MESSAGE + b"\n")
         await old.send_all(MESSAGE + b"\n")
         await scene.wait_messages(3)
@@ -353,8 +369,8 @@ async def test_the_last_words_of_a_peer_that_says_no_close_notify_are_kept(
 async def test_failures_and_expiry_are_shown_from_the_start(tls_party: TlsParty) -> None:
     registry = CollectorRegistry()
     expires_at = datetime(2030, 1, 1, tzinfo=UTC)
-    tls = ServerTls(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), expires_at, handshake_s=1.0)
-    TlsMetrics(registry, {"syslog_tls": tls})
+    tls = ServerTls(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), handshake_s=1.0)
+    TlsMetrics(registry, {"syslog_tls": tls}, {"syslog_tls": expires_at})
     failures = "muttd_tls_handshake_failures_total"
     for listener in ("syslog_tls", "http"):
         for reason in Failure:

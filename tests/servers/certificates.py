@@ -89,7 +89,7 @@ def make_authority(directory: Path) -> KeyPair:
     """An authority in an existing directory."""
     authority = KeyPair(directory / "ca.crt", directory / "ca.key")
     _openssl(
-        f"req -x509 {_NEW_KEY} -days 2 -subj /CN=authority"
+        f"req -x509 {_NEW_KEY} -days 30 -subj /CN=authority"
         f" -addext keyUsage=critical,keyCertSign,cRLSign"
         f" -keyout {authority.key} -out {authority.cert}"
     )
@@ -97,7 +97,7 @@ def make_authority(directory: Path) -> KeyPair:
 
 
 def sign(
-    authority: KeyPair, directory: Path, name: str, alt_names: str, *, days: int = 2
+    authority: KeyPair, directory: Path, name: str, alt_names: str, *, days: int = 30
 ) -> KeyPair:
     """A certificate for a name, in files of that name; with days below 0 it has expired."""
     pair = KeyPair(directory / f"{name}.crt", directory / f"{name}.key")
