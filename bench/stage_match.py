@@ -118,17 +118,19 @@ def event(number: int, source: random.Random) -> Event:
 
 
 def best_us(work: Callable[[], object], times: int) -> float:
+    """CPU time: what else the machine does is not our business."""
     best = float("inf")
     for _ in range(ROUNDS):
-        start = time.perf_counter()
+        start = time.process_time()
         work()
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     return best / times * 1e6
 
 
 def main() -> None:
     source = random.Random(1)
     events = [event(number, source) for number in range(EVENTS)]
+    costs = {}
     for count in (10, 1000, 10_000):
         rules = [rule(number, source) for number in range(count - 1)]
         rules.append(a_rule(count, MatchType.CONTAINS, "changed state to down", None))
@@ -139,11 +141,12 @@ def main() -> None:
         start = time.perf_counter()
         rule_set = compile_rules(book)
         again_s = time.perf_counter() - start
-        us = best_us(partial(rule_set.decide_batch, events), EVENTS)
+        costs[count] = us = best_us(partial(rule_set.decide_batch, events), EVENTS)
         print(
-            f"{count:6} rules: {us:5.2f} us an event,"
+            f"{count:6} rules: {us:5.2f} us CPU an event,"
             f" compiled in {first_s:.3f} s, again in {again_s:.3f} s"
         )
+    print(f"10000 rules cost {costs[10_000] - costs[10]:.2f} us an event more than 10")
     us = best_us(lambda: [template_of(each.message) for each in events], EVENTS)
     print(f"template_of: {us:5.2f} us a message")
 

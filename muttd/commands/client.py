@@ -184,6 +184,7 @@ class Client:
         *,
         params: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
+        timeout_s: float = TIMEOUT_S,
     ) -> dict[str, Any]:
         """One request; its JSON answer, empty when it has none.
 
@@ -191,7 +192,9 @@ class Client:
             CommandFailed: Nobody answers, the key may not, or the API says no.
         """
         try:
-            response = self._http.request(method, self._url + path, params=params, json=body)
+            response = self._http.request(
+                method, self._url + path, params=params, json=body, timeout=timeout_s
+            )
         except httpx.TimeoutException as exc:
             raise CommandFailed(f"{self._url} does not answer", EX_UNAVAILABLE) from exc
         except httpx.HTTPError as exc:

@@ -1,8 +1,9 @@
-"""muttd rules list, export, import: over the REST API of a running daemon.
+"""muttd rules list, export, import, test: over the REST API of a running daemon.
 
     export > rules.yaml      every rule, without what only that daemon knows (id, revision, times)
     import rules.yaml        by name: a new name is created, a changed rule updated, the rest left
     import --dry-run         says what import would do
+    test                     what a rule would have matched: dry_run.py
 
 Importing what was exported changes nothing: that is what makes a rules file fit for a repository.
 """
@@ -17,8 +18,9 @@ from typing import Any
 
 import msgspec
 
+from muttd.commands import dry_run
 from muttd.commands.client import Client, add_client_options, open_client
-from muttd.commands.outcome import EX_DATAERR, EX_NOINPUT, EX_OK, EX_USAGE, CommandFailed
+from muttd.commands.outcome import EX_DATAERR, EX_OK, EX_USAGE, CommandFailed
 from muttd.commands.terminal import table
 from muttd.errors import InvalidInput
 from muttd.rules.exchange import drafts_from_text, rules_to_json, rules_to_yaml
@@ -30,7 +32,7 @@ Present = Mapping[str, list[tuple[int, RuleDraft]]]
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add these commands."""
-    rules = commands.add_parser("rules", help="list, export or import the rules")
+    rules = commands.add_parser("rules", help="list, export, import or test rules")
     actions = rules.add_subparsers(required=True, metavar="ACTION")
 
     listing = actions.add_parser("list", help="show the rules in the order they are tried")
@@ -52,6 +54,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     importing.add_argument("--reason", help="why, for the audit")
     add_client_options(importing)
     importing.set_defaults(command=import_rules)
+
+    dry_run.add_to(actions)
 
 
 def _all_rules(client: Client, **params: str) -> list[dict[str, Any]]:
@@ -120,7 +124,7 @@ def import_rules(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if args.file == "-" and args.key_file == "-":
         raise CommandFailed("the rules and the key cannot both be on stdin", EX_USAGE)
     try:
-        wanted = drafts_from_text(_text_of(args.file), form="yaml")
+        wanted = drafts_from_text(dry_run.text_of(args.file), form="yaml")
     except InvalidInput as exc:
         # Before the first call: a file with a mistake in it changes nothing.
         for field, what in exc.problems:
@@ -169,16 +173,3 @@ def _import_one(
     if not args.dry_run:
         client.call("PUT", f"/api/v2/rules/{rule_id}", body=body)
     return "updated"
-
-
-def _text_of(path: str) -> str:
-    """YAML, or JSON, which is YAML too."""
-    try:
-        if path == "-":
-            return sys.stdin.read()
-        with open(path, encoding="utf-8") as rules_file:
-            return rules_file.read()
-    except OSError as exc:
-        raise CommandFailed(f"cannot read {path}: {exc.strerror}", EX_NOINPUT) from exc
-    except UnicodeDecodeError as exc:
-        raise CommandFailed(f"{path} is not UTF-8 text", EX_DATAERR) from exc
