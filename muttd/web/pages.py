@@ -92,6 +92,8 @@ _SHELLS = (
     _Shell("/audit/changes", "audit_changes.html", "audit"),
     _Shell("/config", "config.html", "config"),
     _Shell("/system", "system.html", "system"),
+    _Shell("/system/mibs", "mibs.html", "system"),
+    _Shell("/system/keys", "keys.html", "system"),
 )
 
 Endpoint = Callable[[Request], Awaitable[Response]]

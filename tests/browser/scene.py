@@ -116,6 +116,10 @@ def lay_out(daemon: RunningDaemon, webhook: ScriptedWebhook) -> None:
         client.put(f"/api/v2/rules/{added['id']}", json=change).raise_for_status()
         limit = {"value": 20, "change_reason": "The receiver is being moved."}
         client.put("/api/v2/config/moog_rate_limit", json=limit).raise_for_status()
+        severity = {"severity": "warning", "change_reason": "Access ports flap all day."}
+        client.put("/api/v2/trap-severities/1.3.6.1.6.3.1.1.5.4", json=severity).raise_for_status()
+    daemon.post("/api/v2/keys", {"name": "night-shift", "role": "operator"})
+    daemon.post("/api/v2/keys", {"name": "grafana", "role": "viewer"})
     daemon.post("/api/v2/dev-hosts", {"hostname": "lab-*"})
     daemon.post("/api/v2/dev-hosts", {"hostname": "10.9.0.0/16"})
     for hostname, team in _TEAMS.items():

@@ -27,7 +27,7 @@ def _open_alert(page: Page) -> None:
 def _make_rule(page: Page) -> None:
     page.locator(_FIRST_EVENT).filter(has_text="Failed password").first.click()
     page.get_by_role("link", name="Create rule from this event").click()
-    expect(page.locator("#sample")).to_be_visible()
+    expect(page.locator("#dry-run .headline")).to_contain_text("Would have matched")
 
 
 def _open_letter(page: Page) -> None:
@@ -49,6 +49,8 @@ SCENES = {
     "audit-changes": ("/audit/changes", None),
     "config": ("/config", None),
     "system": ("/system", None),
+    "mibs": ("/system/mibs", None),
+    "keys": ("/system/keys", None),
 }
 
 

@@ -90,6 +90,7 @@ def make_a_rule_of_an_event(page: Page, host: str) -> None:
     page.locator("#name").fill(f"Doors of {host}")
     page.locator("#match_string").fill("door of rack")
     page.locator("#host_pattern").fill(host)
+    expect(page.locator("#dry-run .headline")).to_have_text("Would have matched 40 events")
     page.locator("#prod_handling").select_option("Page and ticket")
     page.locator("#team_assignment").fill("FACILITIES")
     page.get_by_role("button", name="Create rule").click()

@@ -25,6 +25,8 @@ PAGES = [
     "/audit/changes",
     "/config",
     "/system",
+    "/system/mibs",
+    "/system/keys",
 ]
 
 

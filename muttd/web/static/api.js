@@ -27,13 +27,22 @@ export function query(parameters) {
 }
 
 /** Call the API. Returns the decoded answer, null for 204. */
-export async function api(path, { method = "GET", body = null, signal = undefined } = {}) {
+export function api(path, { method = "GET", body = null, signal = undefined } = {}) {
+  return call(path, method, body === null ? undefined : JSON.stringify(body), "application/json", signal);
+}
+
+/** Send a file as the text that it is. */
+export function upload(path, file) {
+  return call(path, "POST", file, "text/plain");
+}
+
+async function call(path, method, body, type, signal = undefined) {
   const headers = { Accept: "application/json" };
   if (method !== "GET") headers["X-CSRF-Token"] = csrfToken;
-  if (body !== null) headers["Content-Type"] = "application/json";
+  if (body !== undefined) headers["Content-Type"] = type;
   let response;
   try {
-    response = await fetch(path, { method, headers, body: body === null ? undefined : JSON.stringify(body), signal, credentials: "same-origin" });
+    response = await fetch(path, { method, headers, body, signal, credentials: "same-origin" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, { message: "The daemon does not answer." });

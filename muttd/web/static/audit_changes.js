@@ -13,8 +13,9 @@ const TABLES = {
   expected_sources: { one: "Expected source", path: () => "/hosts" },
   device_teams: { one: "Team of a device", path: () => "/hosts" },
   dynamic_config: { one: "Setting", path: () => "/config" },
-  config: { one: "Setting", path: () => "/config" },
-  api_keys: { one: "API key", path: () => "/keys" },
+  api_keys: { one: "API key", path: () => "/system/keys" },
+  mibs: { one: "MIB", path: () => "/system/mibs" },
+  trap_severities: { one: "Severity of a trap", path: () => "/system/mibs" },
   dead_letters: { one: "Dead letter", path: () => "/dead-letters" },
 };
 const OPERATIONS = { CREATE: { kind: "ok", text: "+ Created" }, UPDATE: { kind: "", text: "± Changed" }, DELETE: { kind: "bad", text: "− Deleted" } };

@@ -2,6 +2,7 @@
 
 import { api } from "./api.js";
 import { byId, el } from "./dom.js";
+import { makeDryRun } from "./dry_run.js";
 import { eventPath } from "./event_detail.js";
 import { visible } from "./format.js";
 import { clearErrors, draftFor, fillForm, markFound, readForm, sentenceFor, showErrors, tryOn } from "./rule_form.js";
@@ -17,6 +18,8 @@ let sample = null;
 let saved = "";
 // The revision that this form was filled from: the daemon refuses to write over a later one.
 let revision = null;
+
+const dryRun = makeDryRun(() => readForm(form), ruleId === "" ? null : Number(ruleId));
 
 function notice(text, kind, ...children) {
   const place = byId("form-notice");
@@ -34,6 +37,7 @@ function redraw() {
   const isOidOnly = rule.match_type === "oid_prefix";
   form.elements.match_string.closest(".field").hidden = isOidOnly && !rule.match_string;
   byId("sentence").textContent = sentenceFor(rule);
+  dryRun.changed();
   if (sample === null) return;
   const { verdict, text, found } = tryOn(rule, sample);
   const place = byId("sample-verdict");
