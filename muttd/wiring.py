@@ -186,7 +186,7 @@ async def open_parts(
             intake=Intake(queue, fanout, accounts, buffer_events=settings.intake.buffer_events),
             rules=rules,
             mibs=mibs,
-            alerter=Alerter(neighbours, policy, AlerterMetrics(registry), event_ids),
+            alerter=Alerter(neighbours, policy, AlerterMetrics(registry)),
             meta_alerts=MetaAlerts(neighbours, policy, MetaMetrics(registry)),
             outbound=outbound,
         )

@@ -139,9 +139,6 @@ def _faults(settings: Settings, config: DestinationConfig) -> list[str]:
         _tls(config)
     except (OSError, ssl.SSLError) as exc:
         faults.append(f"TLS: the CA, certificate or key cannot be used: {exc}")
-    # Of MUTTD_MOOG_WEBHOOK_URL the settings themselves say so.
-    if settings.tls.required and config.name != MOOG and config.url.startswith("http:"):
-        faults.append("url: alerts are in the clear, and MUTTD_TLS_REQUIRED is true; use https")
     if config.cert_key is not None and config.cert is None:
         faults.append("TLS: a key without its certificate")
     return faults

@@ -19,6 +19,8 @@ from typing import Protocol
 
 import msgspec
 
+from muttd.event import event_id_at
+
 
 class LetterKind(enum.StrEnum):
     """What a dead letter holds."""
@@ -50,11 +52,25 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
     first_failed_at: datetime
 
 
+def letter_id_at(came_at: datetime, item_id: str, past: Past | None) -> str:
+    """The id of the letter about an item: always the same one, until it is replayed.
+
+    Whoever dies between burying an item and forgetting its entry buries it again, and the letter
+    is there already.
+
+    Args:
+        came_at: When the item came; letters sort by it.
+        item_id: The event's, the alert's or the entry's.
+        past: Of the entry that it came in.
+    """
+    return event_id_at(came_at, f"{item_id}/{past.replays if past else 0}")
+
+
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """One item that was given up on, with why.
 
     Attributes:
-        letter_id: Ours, UUIDv7; the item's own id is item_id (event_id or alert_id).
+        letter_id: By letter_id_at(), UUIDv7; the item's own id is item_id (event_id or alert_id).
         kind: What the payload is.
         reason: A LetterReason; kept as text, for a newer daemon may have more of them.
         error: What went wrong, for a human; no secret, no URL.

@@ -24,7 +24,7 @@ from muttd.backoff import backoff_s
 from muttd.decision import Alert, Decided
 from muttd.dynamic import Dynamic
 from muttd.errors import StoreError, StoreUnavailable
-from muttd.event import EventIds, decode_events, encode_events, utc_now
+from muttd.event import decode_events, encode_events, utc_now
 from muttd.pulse import Pulse
 from muttd.queue.contract import Batch, Entry, Queue, Stream
 from muttd.queue.fanout import DecidedBatch, Fanout
@@ -105,7 +105,6 @@ class Alerter:
         neighbours: Whom it talks to.
         policy: How it works.
         metrics: What it counts.
-        event_ids: For the ids of dead letters.
     """
 
     def __init__(
@@ -113,7 +112,6 @@ class Alerter:
         neighbours: Neighbours,
         policy: AlerterPolicy,
         metrics: AlerterMetrics,
-        event_ids: EventIds,
     ) -> None:
         self._queue = neighbours.queue
         self._store = neighbours.store
@@ -122,7 +120,7 @@ class Alerter:
         self._policy = policy
         self._metrics = metrics
         self._sightings = Sightings(policy.dynamic)
-        self._guard = Guard(policy.dynamic, origin=policy.consumer, event_ids=event_ids)
+        self._guard = Guard(policy.dynamic, origin=policy.consumer)
         self._failures = 0
         self._held: list[str] = []
         # When the oldest entry in hand was appended, and how late the last ones were done.

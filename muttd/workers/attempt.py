@@ -16,7 +16,7 @@ import trio
 from muttd.decision import Alert, AlertState, Delivery, encode_alerts
 from muttd.errors import DeliverLater, DeliveryError, DestinationHeld
 from muttd.event import utc_now
-from muttd.queue.letters import DeadLetter, LetterKind, LetterReason
+from muttd.queue.letters import DeadLetter, LetterKind, LetterReason, letter_id_at
 from muttd.workers.outbox import Outgoing
 
 _log = logging.getLogger(__name__)
@@ -113,19 +113,20 @@ async def attempt_once(destination: _Destination, outgoing: Outgoing) -> Attempt
 
 
 def letter_of(
-    outgoing: Outgoing, attempt: Attempt, reason: LetterReason, *, ids: tuple[str, str, str]
+    outgoing: Outgoing, attempt: Attempt, reason: LetterReason, *, ids: tuple[str, str]
 ) -> DeadLetter:
     """The dead letter of an alert that is given up on.
 
     Args:
         outgoing, attempt: Which alert, and its last attempt.
         reason: Why.
-        ids: The letter's, the daemon's and the destination's.
+        ids: The daemon's and the destination's.
     """
     now, past = utc_now(), outgoing.past
-    letter_id, origin, destination = ids
+    origin, destination = ids
+    alert = outgoing.alert
     return DeadLetter(
-        letter_id=letter_id,
+        letter_id=letter_id_at(alert.event.received_at, alert.alert_id, past),
         kind=LetterKind.ALERT,
         item_id=outgoing.alert.alert_id,
         reason=reason,

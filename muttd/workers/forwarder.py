@@ -23,7 +23,7 @@ from trio.lowlevel import ParkingLot
 
 from muttd.backoff import backoff_s
 from muttd.decision import Alert
-from muttd.event import EventIds, utc_now
+from muttd.event import utc_now
 from muttd.queue.breaker import Breaker, BreakerState, BreakerView
 from muttd.queue.contract import Queue
 from muttd.queue.counters import RateLimit
@@ -117,7 +117,6 @@ class Forwarder:
         self._gates = gates
         self._policy = policy
         self._counts = metrics.of(policy.name)
-        self._event_ids = EventIds()
         self._outbox = Outbox()
         self._source = AlertSource(
             queue,
@@ -360,7 +359,7 @@ class Forwarder:
             outgoing,
             attempt,
             reason,
-            ids=(self._event_ids.next(), self._policy.consumer, self.name),
+            ids=(self._policy.consumer, self.name),
         )
         await self._source.bury(letter)
         _log.error(

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from muttd.decision import Decided
 from muttd.dynamic import Dynamic
 from muttd.errors import StoreRefused
-from muttd.event import Event, EventIds, decode_events, encode_events, utc_now
+from muttd.event import Event, decode_events, encode_events, utc_now
 from muttd.queue.contract import Entry
-from muttd.queue.letters import DeadLetter, LetterKind, LetterReason
+from muttd.queue.letters import DeadLetter, LetterKind, LetterReason, letter_id_at
 from muttd.rules.engine import RuleSet
 
 # Of an exception's text; it may quote an event, which has its own place in the letter.
@@ -48,13 +48,11 @@ class Guard:
     Args:
         dynamic: Says after how many deliveries a failing event is buried.
         origin: This daemon's name, for dead letters.
-        event_ids: For the ids of dead letters.
     """
 
-    def __init__(self, dynamic: Dynamic, *, origin: str, event_ids: EventIds) -> None:
+    def __init__(self, dynamic: Dynamic, *, origin: str) -> None:
         self._dynamic = dynamic
         self._origin = origin
-        self._event_ids = event_ids
 
     def decide(self, entries: Sequence[Entry], rule_set: RuleSet) -> Round:
         """Decide every event of these entries."""
@@ -109,10 +107,12 @@ class Guard:
 
     def _letter(self, entry: Entry, event: Event | None, error: str) -> DeadLetter:
         now, past = utc_now(), entry.past
+        item_id = entry.entry_id if event is None else event.event_id
+        came_at = entry.appended_at if event is None else event.received_at
         return DeadLetter(
-            letter_id=self._event_ids.next(),
+            letter_id=letter_id_at(came_at, item_id, past),
             kind=LetterKind.EVENT,
-            item_id=entry.entry_id if event is None else event.event_id,
+            item_id=item_id,
             reason=LetterReason.UNDECODABLE if event is None else LetterReason.POISON,
             error=error,
             attempts=entry.deliveries + (past.attempts if past else 0),

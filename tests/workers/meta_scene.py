@@ -17,7 +17,7 @@ from servers.redis_server import needs_redis, shared_redis
 
 from muttd.decision import Alert, decode_alerts
 from muttd.dynamic import Dynamic, DynamicSettings
-from muttd.event import Event, EventIds, encode_events, utc_now
+from muttd.event import Event, encode_events, utc_now
 from muttd.queue.contract import Batch, Depth, Queue, Stream
 from muttd.queue.fanout import LocalFanout
 from muttd.queue.redis import open_redis_queue
@@ -79,7 +79,7 @@ class Daemon:
         )
         registry = CollectorRegistry()
         self.rules = rules
-        self.alerter = Alerter(neighbours, policy, AlerterMetrics(registry), EventIds())
+        self.alerter = Alerter(neighbours, policy, AlerterMetrics(registry))
         self.metrics = MetaMetrics(registry)
         self.meta = MetaAlerts(neighbours, policy, self.metrics, scene.clock)
 

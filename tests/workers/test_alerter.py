@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from muttd.decision import AlertState, Decision, Environment, Handling, decode_alerts
 from muttd.dynamic import Dynamic, DynamicSettings
-from muttd.event import Event, EventIds, encode_events
+from muttd.event import Event, encode_events
 from muttd.queue.contract import Batch, Queue, Stream
 from muttd.queue.fanout import DecidedBatch, LocalFanout
 from muttd.queue.letters import LetterKind, LetterQuery
@@ -95,7 +95,6 @@ async def start(
                 }
             ),
             AlerterMetrics(registry),
-            EventIds(),
         )
         nursery.start_soon(rules.run)
         nursery.start_soon(alerter.run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+from msgspec.structs import replace
 from test_forwarder import an_alert
 from test_outbox import outgoing
 
@@ -70,8 +71,13 @@ async def test_the_store_is_told_how_it_went() -> None:
 async def test_a_letter_has_what_its_alert_went_through() -> None:
     made = await attempt(Undeliverable("status 400", status=400))
     past = Past(attempts=2, replays=1, first_failed_at=an_alert("x").created_at)
-    ids = ("letter", "daemon", "moog")
-    letter = letter_of(outgoing("a", attempts=3, past=past), made, LetterReason.REJECTED, ids=ids)
-    assert (letter.letter_id, letter.origin, letter.destination) == ids
+    ids = ("daemon", "moog")
+    given = outgoing("a", attempts=3, past=past)
+    letter = letter_of(given, made, LetterReason.REJECTED, ids=ids)
+    # Buried again after a kill it is the same letter; after another replay it is another one.
+    assert letter_of(given, made, LetterReason.FAILING, ids=ids).letter_id == letter.letter_id
+    given.past = replace(past, replays=2)
+    assert letter_of(given, made, LetterReason.FAILING, ids=ids).letter_id != letter.letter_id
+    assert (letter.origin, letter.destination) == ids
     assert (letter.attempts, letter.replays) == (3, 1)
     assert letter.first_failed_at == past.first_failed_at

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from muttd.decision import Alert, Handling, decode_alerts
 from muttd.dynamic import Dynamic, DynamicSettings
-from muttd.event import Event, EventIds, encode_events, utc_now
+from muttd.event import Event, encode_events, utc_now
 from muttd.queue.contract import Batch, Queue, Stream
 from muttd.queue.fanout import LocalFanout
 from muttd.rules.model import RuleDraft
@@ -65,7 +65,6 @@ class Scene:
                 router=Router(Routes(default="moog", names=frozenset({"moog"}))),
             ),
             AlerterMetrics(CollectorRegistry()),
-            EventIds(),
         )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(rules.run)
