@@ -127,6 +127,7 @@ class _Daemon:
                     listener = WebListener(bound.of("http"), self._reloadable.tls.get("http"))
                     start_web(watch, self._settings, parts, scene, self._keys, listener)
                     watch.start_soon(parts.rates.run)
+                    watch.start_soon(parts.volume.run, parts.backends.store)
                     watch.start_soon(self._watchdog(parts).run)
                     watch.start_soon(gauges(self._settings, parts).run)
                     parts.backends.start(watch)

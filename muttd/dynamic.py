@@ -123,6 +123,13 @@ class DynamicSettings:
         at_least=1,
         at_most=36_500,
     )
+    slo_target_percent: float = setting(
+        99.9,
+        "The share of its work that each component should do well, for GET /api/v2/slo.",
+        unit="percent",
+        at_least=50,
+        at_most=99.999,
+    )
     dead_letter_days: int = setting(
         30, "How long dead letters are kept.", unit="days", at_least=1, at_most=3650
     )

@@ -41,8 +41,10 @@ from muttd.workers.peers import Peers
 from muttd.workers.probe import Probe
 from muttd.workers.routing import Router
 from muttd.workers.rules_watch import RulesWatch
+from muttd.workers.slo import ServiceLevels, counts_of
 from muttd.workers.status import Parts as StatusParts
 from muttd.workers.status import Rates, TlsLink
+from muttd.workers.volume import Volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,7 @@ class Parts:
     alerter: Alerter
     meta_alerts: MetaAlerts
     outbound: Outbound
+    volume: Volume
 
 
 @asynccontextmanager
@@ -189,6 +192,7 @@ async def open_parts(
             alerter=Alerter(neighbours, policy, AlerterMetrics(registry)),
             meta_alerts=MetaAlerts(neighbours, policy, MetaMetrics(registry)),
             outbound=outbound,
+            volume=neighbours.volume,
         )
 
 
@@ -271,6 +275,16 @@ def gauges(settings: Settings, parts: Parts) -> Gauges:
         destinations=lambda: parts.outbound.dispatch.names,
     )
     return Gauges(gauged, parts.registry)
+
+
+def service_levels(parts: Parts) -> ServiceLevels:
+    """What samples how well each component does its work."""
+    forwarders = parts.outbound.dispatch.forwarders
+    return ServiceLevels(
+        lambda: counts_of(parts.accounts, parts.alerter, forwarders.values),
+        parts.probes,
+        lambda: parts.dynamic.current.slo_target_percent / 100,
+    )
 
 
 def status_parts(

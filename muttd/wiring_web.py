@@ -6,9 +6,11 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import trio
 
+from muttd.accounts import Account
 from muttd.listeners.http import serve_http
 from muttd.listeners.http_options import HttpLimits, HttpMetrics, HttpOptions
 from muttd.listeners.tls import ServerTls
@@ -16,6 +18,7 @@ from muttd.queue.bulletin import Topic
 from muttd.settings import Settings
 from muttd.state_dir import KeyFile
 from muttd.web.access import Access
+from muttd.web.api.metrics import MAX_TALKERS
 from muttd.web.app import create_app
 from muttd.web.auth import ApiKey, KeyRing, Role
 from muttd.web.envelope import SERVER_HEADERS
@@ -23,7 +26,8 @@ from muttd.web.ingest_limits import IngestLimits, SlidingLimit
 from muttd.web.live import LIVE_PATH, LiveHub
 from muttd.web.services import Services
 from muttd.web.sessions import Sessions
-from muttd.wiring import Parts, stream_listeners
+from muttd.wiring import Parts, service_levels, stream_listeners
+from muttd.workers.slo import ServiceLevels
 from muttd.workers.status import Parts as StatusParts
 from muttd.workers.status import readiness, status
 
@@ -55,19 +59,18 @@ def api_keys(settings: Settings, key_files: Sequence[KeyFile]) -> list[ApiKey]:
 
 
 def _services(
-    settings: Settings, parts: Parts, scene: StatusParts, keys: KeyRing, access: Access
+    settings: Settings,
+    parts: Parts,
+    scene: StatusParts,
+    keys: KeyRing,
+    access: Access,
+    levels: ServiceLevels,
 ) -> Services:
     account = parts.accounts["http"]
-    http = settings.http_server
 
     def count_received(items: int, rejected: int) -> None:
         account.received += items
         account.refused["invalid"] += rejected
-
-    def count_limited() -> None:
-        # How many events its body holds nobody has looked at.
-        account.received += 1
-        account.refused["rate"] += 1
 
     def rules_changed() -> None:
         parts.rules.poke()
@@ -98,18 +101,44 @@ def _services(
         dynamic=parts.dynamic,
         dynamic_changed=dynamic_changed,
         access_changed=access_changed,
+        summary=lambda: _summary(parts),
+        service_levels=levels.document,
         is_accepting=lambda: not scene.is_draining(),
         count_received=count_received,
         queue_limit=settings.queue.max_events,
         ingest_wait_s=settings.intake.wait_s,
         max_body_octets=settings.http_server.max_body_octets,
         secure_cookies=settings.is_https,
-        ingest_limits=IngestLimits(
-            SlidingLimit(http.ingest_key_limit, http.ingest_window_s),
-            SlidingLimit(http.ingest_source_limit, http.ingest_window_s),
-            count_refused=count_limited,
-        ),
+        ingest_limits=_limits(settings, account),
     )
+
+
+def _limits(settings: Settings, account: Account) -> IngestLimits:
+    http = settings.http_server
+
+    def count_limited() -> None:
+        # How many events its body holds nobody has looked at.
+        account.received += 1
+        account.refused["rate"] += 1
+
+    return IngestLimits(
+        SlidingLimit(http.ingest_key_limit, http.ingest_window_s),
+        SlidingLimit(http.ingest_source_limit, http.ingest_window_s),
+        count_refused=count_limited,
+    )
+
+
+def _summary(parts: Parts) -> dict[str, Any]:
+    return {
+        "rates": {
+            f"received_per_s_{name}": parts.rates.received_per_s(window_s)
+            for name, window_s in (("1m", 60.0), ("15m", 900.0), ("1h", 3600.0))
+        },
+        "top_talkers": [
+            {"hostname": hostname, "events": events}
+            for hostname, events in parts.volume.talkers(MAX_TALKERS)
+        ],
+    }
 
 
 def start_web(
@@ -125,7 +154,9 @@ def start_web(
     access = Access(parts.backends.store, keys, sessions)
     parts.backends.bulletin.listen(Topic.ACCESS, access.poke)
     nursery.start_soon(access.run)
-    services = _services(settings, parts, scene, keys, access)
+    levels = service_levels(parts)
+    nursery.start_soon(levels.run)
+    services = _services(settings, parts, scene, keys, access, levels)
     hub = LiveHub(services, sessions)
     nursery.start_soon(hub.serve_hub)
     server = settings.http_server

@@ -25,6 +25,7 @@ from muttd.event import Event
 from muttd.store.access import AccessStore
 from muttd.store.access import Change as Change
 from muttd.store.rule_contract import RuleStore
+from muttd.store.volume import VolumeStore
 
 MAX_PAGE_ITEMS = 200
 
@@ -197,7 +198,7 @@ class Retention:
     archive_dir: Path | None = None
 
 
-class Store(AccessStore, RuleStore, Protocol):
+class Store(AccessStore, VolumeStore, RuleStore, Protocol):
     """Rules, audit trail, alerts, configuration history."""
 
     async def record(

@@ -39,6 +39,7 @@ from muttd.store.postgres_options import PostgresOptions
 from muttd.store.postgres_retention import PostgresRetention
 from muttd.store.postgres_rules import PostgresRules
 from muttd.store.postgres_schema import known_migrations, migrate
+from muttd.store.postgres_volume import PostgresVolume
 
 # Longer than anybody looks at a page that does not come; short enough that a few such searches
 # do not keep the readers for ever.
@@ -60,6 +61,7 @@ class PostgresStore(
     PostgresDynamic,
     PostgresMibs,
     PostgresAccess,
+    PostgresVolume,
     PostgresChanges,
     PostgresRetention,
 ):

@@ -29,6 +29,7 @@ from muttd.store.sqlite_hosts import SqliteHosts
 from muttd.store.sqlite_mibs import SqliteMibs
 from muttd.store.sqlite_retention import SqliteRetention
 from muttd.store.sqlite_rules import SqliteRules
+from muttd.store.sqlite_volume import SqliteVolume
 
 # Longer than anybody looks at a page that does not come; short enough that a few such searches
 # do not keep the readers for ever.
@@ -43,6 +44,7 @@ class SqliteStore(
     SqliteDynamic,
     SqliteMibs,
     SqliteAccess,
+    SqliteVolume,
     SqliteChanges,
     SqliteRetention,
 ):

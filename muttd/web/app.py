@@ -32,6 +32,7 @@ from muttd.web.api.expected_sources import expected_source_routes
 from muttd.web.api.hosts import host_routes
 from muttd.web.api.ingest import ingest_routes
 from muttd.web.api.keys import key_routes
+from muttd.web.api.metrics import metric_routes
 from muttd.web.api.mibs import mib_routes
 from muttd.web.api.openapi import openapi_routes
 from muttd.web.api.rule_exchange import rule_exchange_routes
@@ -88,6 +89,7 @@ def create_app(services: Services, sessions: Sessions) -> ASGIApp:
         *alert_routes(),
         *dead_letter_routes(),
         *key_routes(),
+        *metric_routes(),
         *status_routes(),
         *openapi_routes(),
         *page_routes(services, sessions),

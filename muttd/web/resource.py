@@ -25,7 +25,8 @@ may call it; it finds him in request.state.principal.
     answer    ok(Type), list_of("name", Type), made(Type), GONE, or several of them: any type that
               msgspec can describe: a Struct, a TypedDict, dict[str, Any] where it is open
     errors    statuses of its own: 409, 404 without a path parameter (the others are implied)
-    allowed   who may; without it MAY_READ for GET and MAY_CHANGE for the others
+    allowed   who may; without it MAY_READ for GET and MAY_CHANGE for the others; the table in
+              tests/web/test_resource.py says so once more
 """
 
 from __future__ import annotations

@@ -71,6 +71,8 @@ class Services:
         secure_cookies: Whether the page is served over TLS.
         ingest_limits: How many events one key and one address may post.
         access_changed: Puts keys made or revoked in force here, and tells the other daemons.
+        summary: Rates and top talkers of this daemon, for GET /api/v2/metrics.
+        service_levels: The document of GET /api/v2/slo.
         count_received: Told of every ingest request: how many items it brought, and how many of
             them are no events. The accounts of the HTTP listener begin here.
     """
@@ -94,6 +96,8 @@ class Services:
     ingest_wait_s: float
     max_body_octets: int
     secure_cookies: bool
+    summary: Callable[[], dict[str, Any]]
+    service_levels: Callable[[], dict[str, Any]]
     access_changed: Callable[[], Awaitable[None]]
     ingest_limits: IngestLimits = field(default_factory=no_limits)
     count_received: Callable[[int, int], None] = _count_nothing

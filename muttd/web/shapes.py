@@ -336,3 +336,63 @@ class NewApiKey(ApiKeyShape):
     """An API key with its secret, for the one time that it is shown."""
 
     key: str
+
+
+class Rates(TypedDict):
+    """Messages a second that this daemon received."""
+
+    received_per_s_1m: float
+    received_per_s_15m: float
+    received_per_s_1h: float
+
+
+class Talker(TypedDict):
+    """A host, and how many events of the last hour this daemon had from it."""
+
+    hostname: str
+    events: int
+
+
+class ChartBucket(TypedDict):
+    """What all daemons recorded of one bucket of time; by_severity begins with emerg."""
+
+    start: Moment
+    matched: int
+    unmatched: int
+    by_severity: list[int]
+
+
+class Chart(TypedDict):
+    """The last 24 hours, oldest first; the last bucket is not over yet."""
+
+    bucket_s: int
+    buckets: list[ChartBucket]
+
+
+class MetricsSummary(TypedDict):
+    """What came in lately."""
+
+    rates: Rates
+    events_24h: int
+    matched_24h: int
+    chart: Chart
+    top_talkers: list[Talker]
+
+
+class ServiceLevel(TypedDict):
+    """How well one component did its work; good of total in the window."""
+
+    component: str
+    availability: float
+    burn_rate_1h: float
+    budget_left: float
+    good: int
+    total: int
+
+
+class ServiceLevelsShape(TypedDict):
+    """Every component of this daemon against the target."""
+
+    target: float
+    window_s: float
+    components: list[ServiceLevel]

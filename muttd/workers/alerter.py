@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
@@ -35,6 +35,7 @@ from muttd.workers.routing import Router
 from muttd.workers.rules_watch import RulesWatch
 from muttd.workers.sightings import Sightings
 from muttd.workers.verdicts import Judged, judged, to_judge
+from muttd.workers.volume import Volume
 
 T = TypeVar("T")
 
@@ -96,6 +97,7 @@ class Neighbours:
     store: Store
     fanout: Fanout
     rules: RulesWatch
+    volume: Volume = field(default_factory=Volume)
 
 
 class Alerter:
@@ -117,6 +119,7 @@ class Alerter:
         self._store = neighbours.store
         self._fanout = neighbours.fanout
         self._rules = neighbours.rules
+        self._volume = neighbours.volume
         self._policy = policy
         self._metrics = metrics
         self._sightings = Sightings(policy.dynamic)
@@ -286,6 +289,7 @@ class Alerter:
             decided = [each for each in decided if each.decision.matched]
         if decided:
             await self._store.record(decided, alerts, self._policy.router.state)
+        self._volume.count(decided)
         return alerts
 
     async def _until_done(self, held: Sequence[str], step: Callable[[], Awaitable[T]]) -> T:

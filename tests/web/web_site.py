@@ -38,6 +38,11 @@ from muttd.workers.mib_watch import MibWatch
 
 KEYS = {role: f"{role.name.lower()}-key-of-32-characters-or-so" for role in Role}
 SHIPPED_MIB = Mib.from_octets(Path(mib.__file__).with_name(mib.TABLE_FILE_NAME).read_bytes())
+SUMMARY = {
+    "rates": {"received_per_s_1m": 2.5, "received_per_s_15m": 1.0, "received_per_s_1h": 0.0},
+    "top_talkers": [{"hostname": "core-sw-1", "events": 7}],
+}
+SERVICE_LEVELS = {"target": 0.999, "window_s": 86_400.0, "components": []}
 BODY_LIMIT_OCTETS = 1_000_000
 QUEUE_LIMIT = 1000
 
@@ -262,6 +267,8 @@ async def open_site(directory: Path) -> AsyncIterator[Site]:
             event_ids=EventIds(),
             keys=keys,
             access_changed=access.refresh,
+            summary=lambda: SUMMARY,
+            service_levels=lambda: SERVICE_LEVELS,
             registry=registry,
             readiness=ready,
             status=status,
