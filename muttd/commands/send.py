@@ -1,6 +1,7 @@
 """muttd send syslog | trap: a test sender, to see an event arrive without a device at hand.
 
     muttd send syslog 'link down' --to 127.0.0.1:5514 --tcp --framing octet-counting
+    muttd send syslog 'link down' --to collector.example:6514 --tls --cert sw1.pem --key sw1.key
     muttd send trap --inform --oid linkDown --varbind 1.3.6.1.2.1.2.2.1.1.3=i:3
 
 Without --to it goes to the port on which a daemon with the same settings listens on this machine.
@@ -12,14 +13,15 @@ import argparse
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from time import monotonic, sleep
 
 from muttd.commands.outcome import EX_OK, EX_UNAVAILABLE, EX_USAGE, CommandFailed
+from muttd.commands.send_tls import TlsSender, add_tls_options, client_context, secured
 from muttd.commands.severity import facility_number, severity_number
 from muttd.commands.trap import add_trap_options, trap_octets, wait_response
-from muttd.protocol.syslog_encode import encode_frame, encode_rfc3164, encode_rfc5424
+from muttd.protocol.syslog_encode import Framing, encode_frame, encode_rfc3164, encode_rfc5424
 from muttd.settings import load
 from muttd.settings_values import Address, Addresses, parse_addresses
 
@@ -38,13 +40,15 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     syslog = kinds.add_parser("syslog", help="send a syslog message")
     syslog.add_argument("message", help='the text; "{n}" in it becomes the number of the message')
     _add_target_options(syslog)
-    syslog.add_argument("--tcp", action="store_true", help="over TCP instead of UDP")
+    over = syslog.add_mutually_exclusive_group()
+    over.add_argument("--tcp", action="store_true", help="over TCP instead of UDP")
+    over.add_argument("--tls", action="store_true", help="over TLS instead of UDP (RFC 5425)")
     syslog.add_argument(
         "--framing",
         choices=("lf", "octet-counting"),
-        default="lf",
-        help="of TCP (RFC 6587; default lf)",
+        help="of TCP (RFC 6587; default lf) and TLS (default octet-counting)",
     )
+    add_tls_options(syslog)
     syslog.add_argument("--format", choices=("rfc5424", "rfc3164"), default="rfc5424")
     syslog.add_argument("--severity", type=severity_number, default=_TEST_SEVERITY)
     syslog.add_argument("--facility", type=facility_number, default=_TEST_FACILITY)
@@ -66,10 +70,18 @@ def _add_target_options(parser: argparse.ArgumentParser) -> None:
 
 def send_syslog(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Send messages."""
-    syslog = load(environ, forgive_unknown=True).syslog
-    target = _target(args.to, syslog.tcp if args.tcp else syslog.udp)
+    settings = load(environ, forgive_unknown=True)
+    syslog, over = settings.syslog, "TLS" if args.tls else "TCP" if args.tcp else "UDP"
+    ours = {"UDP": syslog.udp, "TCP": syslog.tcp, "TLS": settings.syslog_tls}
+    target = _target(args.to, ours[over])
+    framing: Framing = args.framing or ("octet-counting" if args.tls else "lf")
     encode = encode_rfc5424 if args.format == "rfc5424" else encode_rfc3164
-    with _connected(target, tcp=args.tcp) as peer:
+    with ExitStack() as stack:
+        sock = stack.enter_context(_connected(target, tcp=over != "UDP"))
+        peer: socket.socket | TlsSender = sock
+        if args.tls:
+            context = client_context(args, settings.syslog.tls_ca or settings.tls.ca)
+            peer = stack.enter_context(secured(sock, context, target))
         for number in _paced(args.count, args.rate):
             octets = encode(
                 args.message.replace("{n}", str(number)),
@@ -78,8 +90,8 @@ def send_syslog(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
                 hostname=args.hostname,
                 app_name=args.app_name,
             )
-            peer.sendall(encode_frame(octets, args.framing) if args.tcp else octets)
-    _say_sent(args.count, "message", target, "TCP" if args.tcp else "UDP")
+            peer.sendall(octets if over == "UDP" else encode_frame(octets, framing))
+    _say_sent(args.count, "message", target, over)
     return EX_OK
 
 

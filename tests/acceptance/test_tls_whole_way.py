@@ -19,6 +19,8 @@ from running_daemon import RunningDaemon, eventually
 from servers.certificates import KeyPair, TlsParty, client_context
 from servers.rsyslog_sender import a_line, is_as_sent, needs_rsyslog, rsyslog_sender
 
+from muttd.cli import main
+
 pytestmark = pytest.mark.acceptance
 
 LINES = 20_000
@@ -231,3 +233,30 @@ def test_over_https_the_session_cookie_is_secure(start_daemon: Start, tls_party:
     cookies = page.headers.get_list("set-cookie")
     assert cookies
     assert all("secure" in cookie.lower() for cookie in cookies)
+
+
+def test_the_test_sender_speaks_tls_and_says_why_it_is_not_taken(
+    start_daemon: Start, tls_party: TlsParty, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon = start_daemon(**tls_settings(tls_party))
+    to = ["--to", f"localhost:{daemon.ports['syslog_tls']}", "--tls"]
+    send = ["send", "syslog", "over TLS {n}", "--count", "3", *to]
+    ca = ["--ca", str(tls_party.ca.cert)]
+
+    def own(pair: KeyPair) -> list[str]:
+        return ["--cert", str(pair.cert), "--key", str(pair.key)]
+
+    assert main([*send, *ca, *own(tls_party.sender)], {}) == 0
+    assert capsys.readouterr().out.endswith(" over TLS\n")
+    found = eventually(daemon.events, lambda events: len(events) == 3)
+    assert [event["message"] for event in reversed(found)] == [f"over TLS {n}" for n in (1, 2, 3)]
+    assert main([*send, *ca, *own(tls_party.stranger)], {}) == 69
+    assert "does not take it: tlsv1 alert unknown ca" in capsys.readouterr().err
+    assert main([*send, *ca], {}) == 69
+    assert "does not take it: " in capsys.readouterr().err
+    assert main([*send, *own(tls_party.sender)], {"MUTTD_TLS_CA": ca[1]}) == 0
+    assert main([*send, "--ca", str(tls_party.other_ca.cert), *own(tls_party.sender)], {}) == 69
+    assert "is not to be trusted: " in capsys.readouterr().err
+    gone = str(daemon.state_dir / "gone")
+    assert main([*send, "--ca", gone], {}) == main([*send, *ca, "--cert", gone], {}) == 66
+    assert main([*send, *ca, "--key", gone], {}) == 64
