@@ -28,7 +28,7 @@ from muttd.protocol.snmp_encode import (
 from muttd.protocol.snmp_text import describe
 from muttd.protocol.snmp_v3 import Envelope, Key, encode_message, encode_scoped
 from muttd.protocol.snmp_varbind import WireVarbind
-from muttd.protocol.usm import Engine, Usm
+from muttd.protocol.usm import Engine, Opened, Usm
 from muttd.protocol.usm_sender import PendingKey, auth_key
 from muttd.protocol.usm_users import UsmUser, parse_users
 
@@ -98,12 +98,20 @@ def refused_by(usm: Usm, octets: bytes) -> None:
     raise AssertionError("a message that should be refused was not")
 
 
-def measure_v3(seconds: float) -> None:
+def both_v3(usm: Usm, octets: bytes, mib: Mib) -> None:
+    opened = usm.open(octets, now=1.0)
+    assert isinstance(opened, Opened)
+    describe(opened.notification, mib)
+
+
+def measure_v3(seconds: float, mib: Mib) -> None:
     users = parse_users(USERS, source="bench")
     usm = Usm(users, Engine(b"\x80\0\0\0\5ourselves", 1, 0.0, 0))
     for user in users:
         octets = v3_trap(user, key_of(user, SENDER), SENDER)
         measure(f"v3 {user.name.decode()}: open", partial(usm.open, octets, now=1.0), seconds)
+        if user.priv is not None:
+            measure(f"v3 {user.name.decode()}: both", partial(both_v3, usm, octets, mib), seconds)
     user = users[2]
     # Of as many engines in turn as there may be: nothing is in the processor's caches.
     octets_of = [
@@ -131,7 +139,7 @@ def main() -> None:
         measure(f"{name}: parse", partial(parse_notification, octets), seconds)
         measure(f"{name}: describe", partial(describe, notification, mib), seconds)
         measure(f"{name}: both", partial(both, octets, mib), seconds)
-    measure_v3(seconds)
+    measure_v3(seconds, mib)
     small = bytes.fromhex("3082fdfc020101 0400 a782fdf3 020101 020100 020100 3082fde6")
     measure("257 varbinds, refused", lambda: refused(small + b"\x30\5\6\1\0\5\0" * 9286), seconds)
     measure("load the table", lambda: Mib.from_octets(table), seconds)
