@@ -201,6 +201,18 @@ class HttpConnection:
         await self._receive_octets()
         self._set_read_deadline(math.inf)
 
+    async def wait_gone(self) -> bool:
+        """Read once beyond the request, while the app is at work on it.
+
+        Returns:
+            Whether the peer has left; else it has sent the beginning of its next request, which
+            is kept for then.
+        """
+        octets = bytes(await self._stream.receive_some(RECEIVE_OCTETS))
+        if octets:
+            self.h11.receive_data(octets)
+        return not octets
+
     async def send_octets(self, octets: bytes) -> None:
         """Send, piece by piece; a peer that does not take one in time is cut off."""
         send_timeout_s = self.options.limits.send_timeout_s

@@ -99,7 +99,7 @@ class Exchange:
         sent.
         """
         if self._is_body_read or self._refused is not None or self._is_gone:
-            await self._ended.wait()
+            await self._wait_end()
             return {"type": "http.disconnect"}
         try:
             if self._h11.they_are_waiting_for_100_continue and self.outcome is None:
@@ -116,6 +116,24 @@ class Exchange:
             self._ended.set()
             return {"type": "http.disconnect"}
         return {"type": "http.request", "body": body, "more_body": not self._is_body_read}
+
+    async def _wait_end(self) -> None:
+        """Wait until the app has answered, or the peer does not want it any longer."""
+        if self._ended.is_set() or not self._is_body_read:
+            await self._ended.wait()
+            return
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch_peer)
+            await self._ended.wait()
+            nursery.cancel_scope.cancel()
+
+    async def _watch_peer(self) -> None:
+        try:
+            self._is_gone = await self._connection.wait_gone()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._is_gone = True
+        if self._is_gone:
+            self._ended.set()
 
     def _buffered_body(self) -> bytes:
         """As much of the body as is here already."""

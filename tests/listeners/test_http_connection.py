@@ -404,6 +404,42 @@ async def test_an_early_answer_to_a_request_that_is_all_here_keeps_the_connectio
             assert (await client.answer(b"POST")).status == 401
 
 
+async def test_an_app_at_work_learns_that_its_peer_has_left() -> None:
+    seen: list[object] = []
+
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        seen.append((await receive())["type"])
+        seen.append((await receive())["type"])
+
+    async with serving(app) as bench:
+        client = bench.connect()
+        await client.send(request(b"abc"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert seen == ["http.request"]
+        await client.stream.aclose()
+        await trio.testing.wait_all_tasks_blocked()
+        assert seen == ["http.request", "http.disconnect"]
+        assert bench.outcome("gone") == 1
+
+
+async def test_a_request_that_comes_while_an_app_listens_is_kept() -> None:
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        body = (await receive())["body"]
+        with trio.move_on_after(0.05):
+            await receive()
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": body})
+
+    async with serving(app) as bench:
+        client = bench.connect()
+        await client.send(request(b"one"))
+        await trio.testing.wait_all_tasks_blocked()
+        await client.send(request(b"two"))
+        for expected in (b"one", b"two"):
+            answer = await client.answer(b"POST")
+            assert (answer.status, answer.body) == (200, expected)
+
+
 async def test_the_app_learns_that_the_exchange_is_over() -> None:
     seen = []
 
@@ -670,4 +706,5 @@ async def test_a_task_of_the_app_may_wait_for_the_end_while_another_answers() ->
         for _ in range(2):
             await client.send(request(b"abc"))
             assert (await client.answer(b"POST")).status == 200
+            await trio.testing.wait_all_tasks_blocked()
     assert seen == ["answer", "end"] * 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from interruption import Interruption
@@ -171,6 +172,25 @@ async def test_only_a_few_may_wait_for_their_turn(
                 await trio.sleep(0.01)
         may_go_on.set()
     assert sorted(answers) == [200, 200, 200, 200, 429, 429]
+
+
+async def test_a_run_ends_when_nobody_waits_for_it_any_longer(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging = Paged(site.store, pages=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(site.store), "scan_events", hanging.scan_events)
+        body = msgspec.json.encode({"rule": DRAFT})
+        received: list[dict[str, Any]] = [
+            {"type": "http.request", "body": body, "more_body": False},
+            {"type": "http.disconnect"},
+        ]
+        headers = {"Content-Type": "application/json"}
+        with trio.fail_after(10):
+            sent = await site.octets("POST", PATH, headers=headers, received=received)
+        assert sent[0]["status"] == 400
+    # And the next one has its turn.
+    assert (await tried(site))["is_complete"] is True
 
 
 async def test_a_run_out_of_time_says_how_far_back_it_looked(

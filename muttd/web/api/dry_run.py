@@ -127,7 +127,9 @@ async def test_rule(request: Request) -> Response:
     run = DryRun(draft, rule_set, rule_id=rule_id, max_samples=20 if samples is None else samples)
     async with _turn(request):
         scan = Scan(services.store, run, start=start, end=end)
-        await scan.go(within_s=DEADLINE_S)
+        if not await _go_while_wanted(scan, request):
+            # It left: nobody reads what is answered here.
+            return Response(status_code=400)
         scanned = await scan.count()
     result = DryRunResult(
         **msgspec.structs.asdict(run.outcome()),
@@ -144,6 +146,30 @@ async def test_rule(request: Request) -> Response:
 def dry_run_routes() -> list[BaseRoute]:
     """The routes of this resource."""
     return [resource("/api/v2/rules/test", post=test_rule)]
+
+
+async def _go_while_wanted(scan: Scan, request: Request) -> bool:
+    """Scan, unless the client leaves meanwhile: then give up and return False."""
+    is_over = False
+    failure: MuttdError | None = None
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch)
+        try:
+            await scan.go(within_s=DEADLINE_S)
+        except MuttdError as exc:
+            # By itself, and not in the nursery's group: it says what the client is answered.
+            failure = exc
+        is_over = True
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return is_over
 
 
 @asynccontextmanager
