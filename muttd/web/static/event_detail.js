@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { el } from "./dom.js";
 import { decisionOf, duration, facilityName, fullTime, handlingName, hexDump, octetsOf, visible } from "./format.js";
+import { contextPart, explainPart } from "./event_story.js";
 import { momentNode } from "./moment.js";
 import { SidePanel } from "./side_panel.js";
 
@@ -36,6 +37,8 @@ export class EventDetail extends SidePanel {
     this.mayChange = mayChange;
     this.eventId = null;
     this.request = null;
+    /** Opens another event out of this one; a page with an address of its own puts it there. */
+    this.onOpen = (eventId) => this.open(eventId);
   }
 
   /**
@@ -81,9 +84,11 @@ export class EventDetail extends SidePanel {
       visible(event.hostname),
       this.#message(event),
       decisionPart(event),
+      ...(event.explain ? [explainPart(event.explain)] : []),
       ...(alert === null ? [] : [alertPart(alert)]),
       ...(event.varbinds.length === 0 ? [] : [varbindsPart(event.varbinds)]),
       ...structuredDataParts(event.structured_data),
+      contextPart(eventPath(event.event_id), (eventId) => this.onOpen(eventId)),
       factsPart(event),
       ...attributesParts(event.attributes),
       octetsPart(event),
@@ -106,7 +111,7 @@ export class EventDetail extends SidePanel {
 }
 
 async function copy(button, event) {
-  const { pending: _, ...whole } = event;
+  const { pending: _, explain: __, ...whole } = event;
   try {
     await navigator.clipboard.writeText(JSON.stringify(whole, null, 2));
     button.textContent = "Copied";

@@ -36,6 +36,7 @@ class LivePage {
       onClose: () => this.#detailClosed(),
       mayChange: ["operator", "admin"].includes(document.body.dataset.role),
     });
+    this.detail.onOpen = (eventId) => this.#open(eventId, null);
     this.filter = new LiveFilter(() => this.#filterChanged());
     new SavedFilters(() => this.filter.values);
     this.socket = new LiveSocket({

@@ -5,6 +5,7 @@ import { byId, el } from "./dom.js";
 import { makeDryRun } from "./dry_run.js";
 import { eventPath } from "./event_detail.js";
 import { visible } from "./format.js";
+import { showRevisions } from "./revisions.js";
 import { clearErrors, draftFor, fillForm, markFound, readForm, sentenceFor, showErrors, tryOn } from "./rule_form.js";
 import { confirm, toast, toastAfterLoad } from "./shell.js";
 
@@ -154,3 +155,4 @@ if (mayChange) {
 } else form.addEventListener("submit", (event) => event.preventDefault());
 start();
 loadTeams();
+if (ruleId !== "") showRevisions(ruleId, mayChange);

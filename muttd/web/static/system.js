@@ -11,6 +11,7 @@ const FORWARDER_STATES = {
   delivering: { kind: "", text: "Delivering" },
   retrying: { kind: "warn", text: "Retrying: the webhook does not take alerts now; they wait" },
   held: { kind: "bad", text: "Held: the webhook refuses the key; alerts wait" },
+  open: { kind: "bad", text: "Waiting: it failed too often; alerts wait" },
   unrouted: { kind: "", text: "No webhook configured: alerts are shown and not sent" },
 };
 
@@ -94,11 +95,31 @@ const PEER_COLUMNS = [
   { label: "On disk", class: "number", cell: (peer) => count(peer.spooled_events) },
 ];
 
-function forwarderTile(forwarder) {
-  const { kind, text } = FORWARDER_STATES[forwarder.state] ?? { kind: "", text: forwarder.state };
-  const note = `${count(forwarder.delivered)} delivered, ${count(forwarder.retried)} retried, ${count(forwarder.dead)} given up`;
-  const error = forwarder.last_error ? el("p", { class: "tile-note", text: `Last error: ${visible(forwarder.last_error)}` }) : null;
-  return el("div", { class: `card tile ${kind}` }, el("p", { class: "tile-note", text: note }), el("p", { class: "strong", text }), error);
+const BREAKERS = {
+  closed: () => el("span", { class: "badge ok", text: "Closed" }),
+  open: ({ failures, probe_in_s: wait_s }) => el("span", { class: "badge bad", text: `▲ Open after ${count(failures)} failures, next try in ${duration(wait_s)}` }),
+  probing: () => el("span", { class: "badge warn", text: "Trying one" }),
+};
+
+function forwarderState(destination) {
+  const { kind, text } = FORWARDER_STATES[destination.state] ?? { kind: "", text: destination.state };
+  const error = destination.last_error ? el("div", { class: "sub", text: `Last error: ${visible(destination.last_error)}` }) : null;
+  return el("div", {}, el("span", { class: kind ? `badge ${kind}` : "", text: visible(text) }), error);
+}
+
+const DESTINATION_COLUMNS = [
+  { label: "Destination", cell: (each) => el("span", { class: "strong", text: visible(each.name) + (each.is_default ? " (default)" : "") }) },
+  { label: "State", cell: forwarderState },
+  { label: "Circuit breaker", cell: ({ breaker }) => (BREAKERS[breaker.state] ?? BREAKERS.probing)(breaker) },
+  { label: "Waiting", class: "number nowrap", cell: (each) => el("div", {}, count(each.waiting), each.waiting ? el("div", { class: "sub", text: `oldest ${duration(each.oldest_age_s)}` }) : null) },
+  { label: "Delivered", class: "number", cell: (each) => count(each.delivered) },
+  { label: "Retried", class: "number", cell: (each) => count(each.retried) },
+  { label: "Given up", class: "number", cell: (each) => (each.dead > 0 ? el("a", { href: `/dead-letters?destination=${encodeURIComponent(each.name)}`, text: count(each.dead) }) : "0") },
+];
+
+function destinationsPart({ destinations }) {
+  if (destinations.length > 0) return makeTable("Destinations", DESTINATION_COLUMNS, destinations);
+  return el("p", { class: "muted", text: "No webhook configured: alerts are shown and not sent. Set MUTTD_MOOG_WEBHOOK_URL." });
 }
 
 function draw(status) {
@@ -121,7 +142,7 @@ function draw(status) {
     ),
     section("Daemons", makeTable("Daemons", PEER_COLUMNS, status.peers)),
     section("Listeners", makeTable("Listeners", LISTENER_COLUMNS, status.listeners)),
-    section("Alerts to the webhook", forwarderTile(status.forwarder)),
+    section("Where alerts go", destinationsPart(status)),
     section("Parts", makeTable("Parts", DEPENDENCY_COLUMNS, Object.entries(status.dependencies).map(([name, part]) => ({ name, ...part })))),
   );
   byId("status").setAttribute("aria-busy", "false");
