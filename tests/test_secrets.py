@@ -59,6 +59,9 @@ ELSEWHERE = {
     "SNMPv3, authentication": "s3cret-auth",
     "SNMPv3, encryption": "s3cret-priv",
     "Vault, another program's": "s3cret-of-others",
+    "a destination's key": "s3cret-tickets",
+    "a destination's signature": "s3cret-hmac",
+    "a destination's header": "s3cret-header",
     "a wrong API key": "s3cret-wrong-key",
     "a wrong community": "s3cret-wrong-community",
 }
@@ -146,6 +149,15 @@ def life(
     users = tmp_path / "users.conf"
     users.touch(0o600)
     users.write_text("createUser core SHA s3cret-auth AES s3cret-priv\n")
+    names = ("tickets", "hmac", "header")
+    for name in names:
+        (tmp_path / name).touch(0o600)
+        (tmp_path / name).write_text(f"s3cret-{name}")
+    (tmp_path / "destinations.yaml").write_text(
+        f"default: moog\ndestinations:\n- name: tickets\n  type: webhook\n  url: {webhook.url}\n"
+        f"  key_file: {tmp_path / 'tickets'}\n  hmac_key_file: {tmp_path / 'hmac'}\n"
+        f"  secret_headers: {{X-Token: {tmp_path / 'header'}}}\n"
+    )
     url = postgres.url("mutt", user="keeper:s3cret-database-url")
     daemon = start_daemon(
         tmp_path / "state",
@@ -155,6 +167,7 @@ def life(
         MUTTD_LOG_LEVEL="debug",
         MUTTD_LOG_FILE=str(tmp_path / "log"),
         MUTTD_SNMP_USERS_FILE=str(users),
+        MUTTD_DESTINATIONS_FILE=str(tmp_path / "destinations.yaml"),
         MUTTD_REDIS_URL=f"redis://mutt:s3cret-redis-url@127.0.0.1:{redis.port}",
         MUTTD_DATABASE_URL=url,
         MUTTD_DATABASE_TIMEOUT_S="1",
@@ -168,7 +181,9 @@ def work(life: Life) -> None:
     """What a good day brings."""
     eventually(life.is_ready)
     assert life.ask("/api/v2/rules", method="POST", json=a_rule()).status_code == 201
-    eventually(lambda: life.status()["rules"]["active"])
+    ticket = a_rule(name="ticket", match_string="TICKET-ME", destination="tickets")
+    assert life.ask("/api/v2/rules", method="POST", json=ticket).status_code == 201
+    eventually(lambda: life.status()["rules"]["active"], (2).__eq__)
     for key in ("s3cret-ingest", "s3cret-ingest-next", "s3cret-admin-next"):
         assert life.ingest(key) == 200
     life.daemon.send_udp(b"<13>1 - sw1 app - - - over UDP")
@@ -207,8 +222,11 @@ def go_wrong(life: Life, webhook: ScriptedWebhook) -> None:
     """Everything once."""
     # A receiver that says what it was sent, and a client that says its key where it should not.
     webhook.answer = lambda call: (400, {}, json.dumps(call.headers))
-    assert life.ingest() == 200
-    eventually(lambda: life.status()["forwarder"]["dead"])
+    for text in ("LINK-3-UPDOWN", "TICKET-ME"):
+        assert life.ingest(body={"message": text, "hostname": "h"}) == 200
+    letters = "/api/v2/dead-letters"
+    eventually(lambda: len(life.ask(letters).json()["dead_letters"]), (2).__eq__)
+    assert any(call.headers.get("X-Token") == "s3cret-header" for call in webhook.calls)
     webhook.answer = lambda call: (401, {}, json.dumps(call.headers))
     assert life.ingest() == 200
     eventually(lambda: life.status()["forwarder"]["state"], "held".__eq__)
