@@ -27,7 +27,7 @@ _LISTENING = re.compile(r"(\w+): listening on \S+:(\d+)")
 _BURST_S = 0.005
 
 
-def start(state_dir: Path) -> tuple[subprocess.Popen[str], dict[str, int]]:
+def start(state_dir: Path, **environ: str) -> tuple[subprocess.Popen[str], dict[str, int]]:
     """A daemon on ports that the kernel chose."""
     names = ("MUTTD_SYSLOG_UDP", "MUTTD_SYSLOG_TCP", "MUTTD_SNMP_UDP", "MUTTD_HTTP")
     process = subprocess.Popen(
@@ -36,6 +36,7 @@ def start(state_dir: Path) -> tuple[subprocess.Popen[str], dict[str, int]]:
             "PATH": os.environ["PATH"],
             "MUTTD_STATE_DIR": str(state_dir),
             **dict.fromkeys(names, "[::]:0"),
+            **environ,
         },
         stderr=subprocess.PIPE,
         text=True,
