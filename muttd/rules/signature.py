@@ -49,6 +49,9 @@ _BEFORE_CLIENT = re.compile(
     re.IGNORECASE,
 )
 _PORT_AFTER = re.compile(r"(?::\d|,? port \d|\(\d|\]:\d)")
+# Placeholders of what names a thing: interfaces, addresses of hardware, devices, programs.
+_NAMES = frozenset({"if", "mac", "dev", "pci", "part", "nameif", "proc", "service"})
+_DIGIT = re.compile(r"\d")
 _LONG_NUMBER = re.compile(r"\d{4,}")
 
 # Varbinds that say when and by whom, not what about (RFC 3416, 4.2.6; RFC 3584, 3.1).
@@ -121,12 +124,16 @@ def _told(event: Event) -> str:
 def _of_text(text: str) -> Iterator[str]:
     for kind, part, start, end in varying_parts(text):
         before = text[max(0, start - _LOOK_BACK_CHARACTERS) : start]
-        if kind in ("if", "mac"):
+        if kind in _NAMES:
             yield part
         elif kind in ("str", "str1", "path"):
             # What is named stays; session numbers and the like inside it do not.
             yield _LONG_NUMBER.sub("#", part)
-        elif kind == "ip":
+        elif kind == "value":
+            # An account or a file, and not the number of a session.
+            if part != "-" and _DIGIT.search(part) is None:
+                yield part
+        elif kind in ("ip", "host"):
             if not (_BEFORE_CLIENT.search(before) or _PORT_AFTER.match(text, end)):
                 yield part
         elif kind in ("num", "numbers") and (

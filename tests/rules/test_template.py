@@ -7,6 +7,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from template_corpus import CORPUS, misgrouped, samples_of
 
 from muttd.rules import template
 from muttd.rules.template import MAX_TEXT_CHARACTERS, Templates, template_of, varying_parts
@@ -23,7 +24,7 @@ from muttd.rules.template import MAX_TEXT_CHARACTERS, Templates, template_of, va
         ("from 10.1.2.3.", "from <ip>."),
         ("from 10.1.2.3:5511", "from <ip>:<num>"),
         ("route 10.0.0.0/8 lost", "route <ip> lost"),
-        ("outside:10.0.0.1/443 denied", "outside:<ip> denied"),
+        ("outside:10.0.0.1/443 denied", "<if>:<ip> denied"),
         ("version 1.2.3.4.5", "version <num>"),
         ("from 2001:db8::1 port 1", "from <ip> port <num>"),
         ("from ::1", "from <ip>"),
@@ -55,7 +56,7 @@ from muttd.rules.template import MAX_TEXT_CHARACTERS, Templates, template_of, va
         ("%LINK-3-UPDOWN: x", "%LINK-3-UPDOWN: x"),
         ("%ASA-4-106023: x", "%ASA-4-106023: x"),
         ("ORA-00600: internal", "ORA-00600: internal"),
-        ("sda1 ssh2 md5 E42", "sda1 ssh2 md5 E42"),
+        ("sda1 ssh2 md5 E42", "<dev> ssh2 md5 E42"),
         ("std::vector IF-MIB::linkDown", "std::vector IF-MIB::linkDown"),
         ("Failed for invalid user bob3 from", "Failed for invalid user <user> from"),
         ("", ""),
@@ -99,7 +100,7 @@ def test_the_parts_masked_are_told_in_order() -> None:
     assert [text[start:end] for _, _, start, end in varying_parts(text)] == [
         "Gi0/1",
         "10.0.0.1",
-        '"x"',
+        "x",
     ]
 
 
@@ -187,3 +188,24 @@ def test_templates_are_forgotten_when_there_are_too_many() -> None:
 
 def test_a_long_message_is_masked_and_not_remembered() -> None:
     assert Templates().of("a1234 " * 1000) == template_of("a1234 " * 1000)
+
+
+# --- labelled messages
+
+
+def test_messages_of_real_systems_are_grouped_as_a_person_would() -> None:
+    """bench/template_accuracy.py --show names those that are not."""
+    count, wrong = 0, []
+    for path in sorted(CORPUS.glob("*.txt")):
+        samples = samples_of(path)
+        assert len(samples) > 100
+        count += len(samples)
+        wrong += misgrouped(samples)
+    assert 1 - len(wrong) / count >= 0.99, wrong
+
+
+def test_remembered_templates_of_real_systems_are_those_that_masking_gives() -> None:
+    templates = Templates()
+    texts = [text for path in sorted(CORPUS.glob("*.txt")) for _, text in samples_of(path)]
+    for text in texts + texts:
+        assert templates.of(text) == template_of(text)
