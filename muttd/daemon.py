@@ -22,7 +22,7 @@ from functools import partial
 import trio
 
 from muttd import __version__
-from muttd.errors import ConfigError, StoreRefused, StoreUnavailable
+from muttd.errors import ConfigError, SecretsRefused, StoreRefused, StoreUnavailable
 from muttd.listeners.inherited import inherited_sockets
 from muttd.notify import notify
 from muttd.queue.contract import Stream
@@ -233,7 +233,7 @@ class _Daemon:
         try:
             self._use_secrets(parts, self._load())
         except ConfigError as exc:
-            _log.error("secrets: what Vault holds is not used: %s", exc)
+            raise SecretsRefused(f"what Vault holds is of no use: {exc}") from exc
 
     def _use_secrets(self, parts: Parts, settings: Settings) -> None:
         if self._vault is None or self._vault.is_known:

@@ -96,7 +96,8 @@ class Vault:
     Attributes:
         held: By name of the setting, what was read last.
         error: Why Vault was of no use the last time; None when it was.
-        changed: Called when `held` is another one; set by whoever uses it.
+        changed: Called when `held` is another one; set by whoever uses it, who may refuse it by a
+            SecretsRefused: then the one before goes on to count.
     """
 
     def __init__(
@@ -232,10 +233,15 @@ class Vault:
         self._strangers |= strangers
         if self.is_known and held == self.held:
             return
+        before = (self.is_known, self.held)
         self.is_known, self.held = True, held
+        try:
+            await self.changed()
+        except SecretsError:
+            self.is_known, self.held = before
+            raise
         self._metrics.changes.inc()
         _log.info("secrets: read from Vault: %s", ", ".join(sorted(held)) or "none")
-        await self.changed()
 
     async def _find_secret_id(self) -> str:
         try:

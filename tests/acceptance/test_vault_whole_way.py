@@ -137,6 +137,20 @@ def test_keys_of_the_api_and_the_webhook_overlap_while_they_change(
     assert ingest(alpha, "by the new one", key="ingest-n3w") == 200
 
 
+def test_a_value_of_no_use_is_named_and_changes_nothing(
+    start_daemon: Start, vault: VaultServer, environ: dict[str, str]
+) -> None:
+    vault.put({**SECRETS, "MUTTD_INGEST_API_KEY": "two w0rds"})
+    alpha = start_daemon(**environ, VAULT_REREAD_S="1")
+    eventually(lambda: any("MUTTD_INGEST_API_KEY in Vault: must be" in line for line in alpha.log))
+    assert "secrets" in unready(alpha)
+    assert ingest(alpha, "early") == 503
+    vault.put(SECRETS)
+    eventually(lambda: not unready(alpha))
+    assert ingest(alpha, "in time") == 200
+    assert not any("w0rds" in line for line in alpha.log)
+
+
 def test_a_command_finds_its_key_in_vault_and_leaves_no_token_there(
     start_daemon: Start, vault: VaultServer, environ: dict[str, str], tmp_path: Path
 ) -> None:

@@ -273,6 +273,30 @@ async def test_a_vault_that_gives_nothing_later_takes_nothing_away(
     assert "redis-s3cret" not in caplog.text
 
 
+async def test_secrets_that_whoever_uses_them_refuses_change_nothing(
+    server: VaultServer, options: VaultOptions
+) -> None:
+    async def refuse() -> None:
+        await trio.lowlevel.checkpoint()
+        raise SecretsRefused("no use")
+
+    scene = Scene(options)
+    accept, scene.vault.changed = scene.vault.changed, refuse
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(scene.vault.run)
+        await scene.wait(lambda: scene.vault.error)
+        assert (scene.vault.is_known, scene.vault.held, scene.vault.error) == (False, {}, "no use")
+        scene.vault.changed = accept
+        scene.vault.poke()
+        await scene.wait(lambda: scene.vault.held == {REDIS: "redis-s3cret"})
+        scene.vault.changed = refuse
+        server.put({REDIS: "another"})
+        scene.vault.poke()
+        await scene.wait(lambda: scene.vault.error == "no use")
+        assert scene.vault.held == {REDIS: "redis-s3cret"}
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_deleted_version_takes_nothing_away(
     server: VaultServer, options: VaultOptions
 ) -> None:
