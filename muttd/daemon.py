@@ -43,6 +43,7 @@ from muttd.wiring_intake import Intakes, start_intake
 from muttd.wiring_reload import Reloadable, read_files
 from muttd.wiring_secrets import key_files, open_vault, vault_options
 from muttd.wiring_web import WebListener, api_keys, start_web
+from muttd.workers.depth_watch import watch_depth
 from muttd.workers.probe import Probe
 from muttd.workers.retention import run_retention
 from muttd.workers.status import Parts as StatusParts
@@ -170,6 +171,7 @@ class _Daemon:
             workers.start_soon(parts.outbound.dispatch.run)
             workers.start_soon(parts.outbound.upkeep.run)
             workers.start_soon(parts.dynamic_watch.run)
+            workers.start_soon(watch_depth, parts.backends.queue, parts.dynamic)
             archive_dir = self._settings.retention.archive_dir
             store, dynamic, watch = parts.backends.store, parts.dynamic, parts.dynamic_watch
             workers.start_soon(run_retention, store, dynamic, watch, archive_dir)

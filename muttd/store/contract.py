@@ -161,11 +161,15 @@ class StoredMib(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleQuery:
-    """Which rules. q looks in name, match_string, trap_oid, team and reason."""
+    """Which rules. q looks in name, match_string, trap_oid, team and reason.
+
+    With is_deleted those that were deleted, as they were then; else those that were not.
+    """
 
     q: str | None = None
     is_active: bool | None = None
     team: str | None = None
+    is_deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

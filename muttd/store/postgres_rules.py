@@ -202,7 +202,7 @@ def _rewrite(
 def _search(connection: Connection, query: RuleQuery, window: Window) -> Page[Rule]:
     offset = offset_of(window)
     where = Where()
-    where.add("deleted_at IS NULL")
+    where.add(f"deleted_at IS {'NOT ' * query.is_deleted}NULL")
     if query.q is not None:
         where.add("strpos(searched, %s) > 0", clean_text(query.q).casefold())
     where.equal("is_active", query.is_active)

@@ -41,7 +41,7 @@ class RuleStore(Protocol):
         ...
 
     async def search_rules(self, query: RuleQuery, window: Window) -> Page[Rule]:
-        """Rules that are not deleted, in (priority, id) order."""
+        """Rules, in (priority, id) order."""
         ...
 
     async def get_rule(self, rule_id: int) -> Rule | None:

@@ -210,7 +210,7 @@ def _rewrite(
 def _search(connection: sqlite3.Connection, query: RuleQuery, window: Window) -> Page[Rule]:
     offset = offset_of(window)
     where = Where()
-    where.add("deleted_at IS NULL")
+    where.add(f"deleted_at IS {'NOT ' * query.is_deleted}NULL")
     where.contains(_SEARCHED, query.q)
     where.equal("is_active", query.is_active)
     where.equal("team_assignment", query.team)

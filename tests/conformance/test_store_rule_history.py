@@ -10,7 +10,7 @@ from samples import a_draft
 
 from muttd.errors import InvalidInput, NoSuchRecord
 from muttd.rules.model import Rule, RuleDraft, RulePlan
-from muttd.store.contract import Change, ChangeQuery, Store, Window
+from muttd.store.contract import Change, ChangeQuery, RuleQuery, Store, Window
 
 ANN = Change("ann", reason="ticket 7")
 BOB = Change("bob")
@@ -79,6 +79,17 @@ async def test_a_deleted_rule_comes_back_with_its_number(store: Store) -> None:
     assert [each.id for each in (await store.rule_book()).rules] == [rule.id]
     [change, *_] = (await store.config_changes(ChangeQuery(), Window())).items
     assert (change.operation, change.old_value) == ("CREATE", None)
+
+
+async def test_deleted_rules_are_a_list_of_their_own(store: Store) -> None:
+    kept, gone = [await store.create_rule(a_draft(name=name), ANN) for name in ("kept", "gone")]
+    await store.delete_rule(gone.id, BOB)
+    deleted = await store.search_rules(RuleQuery(is_deleted=True), Window())
+    assert (deleted.items, deleted.total) == ([gone], 1)
+    assert (await store.search_rules(RuleQuery(), Window())).items == [kept]
+    assert (await store.search_rules(RuleQuery(q="kept", is_deleted=True), Window())).items == []
+    await store.restore_rule(gone.id, 1, ANN)
+    assert (await store.search_rules(RuleQuery(is_deleted=True), Window())).items == []
 
 
 @pytest.mark.parametrize(("rule_id", "revision"), [(1, 9), (99, 1), (2**70, 1)])

@@ -67,6 +67,8 @@ async def test_a_rule_goes_back_to_what_it_was(site: Site, path: str) -> None:
 async def test_a_deleted_rule_comes_back(site: Site, path: str) -> None:
     await site.call("DELETE", path)
     assert (await site.get(f"{path}/revisions")).json()["pagination"]["total"] == 2
+    [gone] = (await site.get("/api/v2/rules?is_deleted=true")).json()["rules"]
+    assert (gone["id"], gone["priority"]) == (1, 7)
     rule = await restored(site, path, revision=2)
     assert (rule["priority"], rule["revision"]) == (7, 3)
     assert (await site.get(path)).json() == rule

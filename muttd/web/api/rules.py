@@ -37,6 +37,7 @@ from muttd.web.services import Services
 Q = text_param("q", "Text in its name, patterns, team or reason.")
 IS_ACTIVE = boolean_param("is_active", "Whether it takes part.")
 TEAM = text_param("team", "Exactly this team.")
+IS_DELETED = boolean_param("is_deleted", "Those that were deleted, which restore brings back.")
 RULE_ID = id_param("rule_id", "The rule's number.")
 
 _NEW = json_body(rule_schema(is_new=True))
@@ -45,14 +46,19 @@ _UPDATE = json_body(rule_schema(is_new=False))
 
 @call(
     "Rules in order of precedence.",
-    params=(Q, IS_ACTIVE, TEAM, *WINDOW),
+    params=(Q, IS_ACTIVE, TEAM, IS_DELETED, *WINDOW),
     answer=list_of("rules", Rule),
 )
 async def list_rules(request: Request) -> Response:
     """GET /api/v2/rules."""
     services: Services = request.app.state.services
     given = given_of(request)
-    query = RuleQuery(q=given[Q], is_active=given[IS_ACTIVE], team=given[TEAM])
+    query = RuleQuery(
+        q=given[Q],
+        is_active=given[IS_ACTIVE],
+        team=given[TEAM],
+        is_deleted=bool(given[IS_DELETED]),
+    )
     window = window_of(given)
     page = await services.store.search_rules(query, window)
     return list_response("rules", [rule_as_json(rule) for rule in page.items], page, window)
