@@ -8,6 +8,7 @@ socket. Whoever writes a MIB decides about nothing but the names in it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import sys
@@ -35,7 +36,9 @@ END
 
 def main() -> None:
     """Parse what comes on stdin until it ends."""
-    os.nice(10)
+    # A service that may set no priorities does without; the limits below it may set.
+    with contextlib.suppress(PermissionError):
+        os.nice(10)
     parser = MibParser()
     parser.parse(_FIRST_TEXT)
     parser.parse("A DEFINITIONS ::= BEGIN b OBJECT c END")

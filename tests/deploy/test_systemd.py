@@ -109,7 +109,18 @@ def test_syslog_and_traps_are_received_on_the_privileged_ports(system: BootedSys
     snmptrap = ("snmptrap", "-v", "2c", "-c", "public", "127.0.0.1:162", "")
     system.run(*snmptrap, "1.3.6.1.6.3.1.1.5.3", "1.3.6.1.2.1.2.2.1.1.3", "i", "3")
     eventually(lambda: total(system, q="privileged-"), lambda count: count == 2)
-    eventually(lambda: total(system, transport="snmp"), lambda count: count == 1)
+    eventually(lambda: total(system, q="IF-MIB::linkDown"), lambda count: count == 1)
+
+
+def test_a_mib_in_the_state_directory_names_traps_within_the_confinement_of_the_unit(
+    system: BootedSystem,
+) -> None:
+    mib = "/usr/src/muttd/tests/corpus/mibs/ACME-OLD-MIB.my"
+    system.run("install", "-o", "mutt", "-m", "640", mib, "/var/lib/mutt/mibs/")
+    eventually(lambda: system.journal("muttd"), lambda log: "mibs: 1 modules of 1 texts" in log)
+    snmptrap = ("snmptrap", "-v", "2c", "-m", "", "-c", "public", "127.0.0.1:162", "")
+    system.run(*snmptrap, "1.3.6.1.4.1.424243.0.5", "1.3.6.1.4.1.424243.1.0", "i", "2")
+    eventually(lambda: total(system, q="ACME-OLD-MIB::oldFanStopped"), lambda count: count == 1)
 
 
 def test_a_reload_keeps_the_process(system: BootedSystem) -> None:
