@@ -6,6 +6,7 @@ MUTTD_DESTINATIONS_FILE  any others
 
 from __future__ import annotations
 
+import hashlib
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -160,6 +161,12 @@ def _tls(config: DestinationConfig) -> ssl.SSLContext | None:
     return context
 
 
+def _tls_digests(config: DestinationConfig) -> list[bytes]:
+    """What the files of certificates hold: a new one under the same name is another one."""
+    files = (config.ca, config.cert, config.cert_key)
+    return [hashlib.sha256(file.read_bytes()).digest() for file in files if file is not None]
+
+
 def lines_of(settings: Settings, destinations: Destinations, shared: Shared) -> dict[str, Line]:
     """Make what each destination needs, from what is configured."""
     backends, dynamic, breakers = shared.backends, shared.dynamic, shared.breakers
@@ -181,7 +188,7 @@ def lines_of(settings: Settings, destinations: Destinations, shared: Shared) -> 
             breakers[config.name] = backends.make_breaker(config.name, limits)
         moog = settings.moog
         return Line(
-            config=config,
+            config=(config, _tls_digests(config)),
             policy=ForwarderPolicy(
                 name=config.name,
                 consumer=shared.consumer,

@@ -156,3 +156,29 @@ def test_check_config_names_every_mistake_of_the_file(
         "tickets: template: UndefinedError: 'nonsense' is undefined",
         "default names none of them: tickets",
     ]
+
+
+def test_a_held_destination_is_tried_at_once_when_its_key_changes(
+    start_daemon: Callable[..., RunningDaemon], webhook: ScriptedWebhook, tmp_path: Path
+) -> None:
+    key_file = tmp_path / "moog.key"
+    key_file.write_text("OLD-KEY")
+    key_file.chmod(0o600)
+    webhook.answer = lambda call: (
+        (200, {}, "") if call.headers["Authorization"] == "Bearer NEW-KEY" else (401, {}, "who?")
+    )
+    daemon = start_daemon(
+        MUTTD_MOOG_WEBHOOK_URL=webhook.url,
+        MUTTD_MOOG_API_KEY_FILE=str(key_file),
+        MUTTD_MOOG_BACKOFF_CAP_S="3600",
+    )
+    daemon.post("/api/v2/rules", a_rule())
+    eventually(lambda: daemon.get("/api/v2/status")["rules"]["active"])
+    raise_alert(daemon, "LINK-3-UPDOWN one")
+    raise_alert(daemon, "LINK-3-UPDOWN two")
+    eventually(lambda: daemon.get("/api/v2/status")["forwarder"]["state"], lambda s: s == "held")
+    assert len(webhook.calls) == 1
+    key_file.write_text("NEW-KEY")
+    daemon.process.send_signal(signal.SIGHUP)
+    eventually(lambda: len(webhook.accepted), lambda count: count == 2)
+    assert daemon.get("/api/v2/dead-letters")["dead_letters"] == []

@@ -196,3 +196,36 @@ def test_the_command_shows_it_and_gives_it_to_a_machine(
     assert capsys.readouterr().out == plain(a_status())
     assert main([*status, "--json"], {}) == 0
     assert json.loads(capsys.readouterr().out) == a_status()
+
+
+def test_each_destination_has_its_line_with_its_breaker_and_what_waits() -> None:
+    counts = {"delivered": 9, "retried": 12, "dead": 0}
+    rows = [
+        {
+            "name": "moog",
+            "is_default": True,
+            "state": "open",
+            **counts,
+            "last_error": "status 503",
+            "breaker": {"state": "open", "failures": 11, "probe_in_s": 120.0},
+            "waiting": 30,
+            "oldest_age_s": 400.0,
+        },
+        {
+            "name": "tickets",
+            "is_default": False,
+            "state": "held",
+            **counts,
+            "last_error": None,
+            "breaker": {"state": "closed", "failures": 0, "probe_in_s": 0.0},
+            "waiting": 0,
+            "oldest_age_s": 0.0,
+        },
+    ]
+    lines = plain(a_status(destinations=rows)).splitlines()
+    assert (
+        "forwarder  moog: open after 11 failures, next try in 2 min 0 s, 30 waiting, 9"
+        " delivered, 12 retried, 0 dead" in lines
+    )
+    assert "           status 503" in lines
+    assert "forwarder  tickets: held, 9 delivered, 12 retried, 0 dead" in lines
