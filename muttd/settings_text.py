@@ -95,6 +95,14 @@ curl -H "X-API-KEY: $KEY" http://localhost:8080/api/v2/config/moog_rate_limit/hi
 curl -H "X-API-KEY: $KEY" -X DELETE http://localhost:8080/api/v2/config/moog_rate_limit
 ```
 
+In a terminal:
+
+```sh
+muttd config list
+muttd config set moog_rate_limit=20 moog_rate_period=2 --reason "receiver is slow"
+muttd config unset moog_rate_limit moog_rate_period
+```
+
 - `DELETE` goes back to the default: the value of the environment name, else the one below.
 - `PUT /api/v2/config` with `{"values": {...}}` changes several keys at once, all or none; `null`
   takes one back to its default.
