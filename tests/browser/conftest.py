@@ -35,7 +35,9 @@ def daemon(
     shared_webhook: ScriptedWebhook, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningDaemon]:
     state_dir = tmp_path_factory.mktemp("browser") / "state"
-    daemon = RunningDaemon(state_dir, {"MUTTD_MOOG_WEBHOOK_URL": shared_webhook.url})
+    # No meta-alert about what a test sends a thousand times.
+    environ = {"MUTTD_MOOG_WEBHOOK_URL": shared_webhook.url, "MUTTD_UNHANDLED_THRESHOLD": "1000000"}
+    daemon = RunningDaemon(state_dir, environ)
     try:
         yield daemon.wait_ready()
     finally:

@@ -6,8 +6,8 @@ import re
 
 import pytest
 from playwright.sync_api import expect
-from running_daemon import RunningDaemon
-from visiting import OpenPage, is_live
+from running_daemon import RunningDaemon, eventually
+from visiting import NARROW, OpenPage, is_live, syslog
 
 pytestmark = pytest.mark.browser
 
@@ -68,3 +68,41 @@ def test_what_waits_and_what_was_lost_stands_beside_the_rate(
     status["queue"]["ingest"] = {"items": None, "pending_items": None, "oldest_age_s": None}
     page.reload()
     expect(bar).to_contain_text("the queue does not answer")
+
+
+def test_the_overview_shows_the_last_day_and_who_talks_most(
+    daemon: RunningDaemon, open_page: OpenPage, host: str
+) -> None:
+    # As many as it takes to be one of the six that are shown.
+    busiest = daemon.get("/api/v2/metrics")["top_talkers"]
+    for n in range(busiest[0]["events"] + 3 if busiest else 3):
+        daemon.send_udp(syslog(host, f"talk {n}"))
+        if n % 200 == 199:
+            daemon.wait_idle()
+    eventually(
+        lambda: daemon.get("/api/v2/metrics")["top_talkers"],
+        lambda talkers: host in [talker["hostname"] for talker in talkers],
+    )
+    page = open_page("/live").page
+    overview = page.get_by_role("region", name="The last 24 hours")
+    expect(overview.get_by_role("img", name=re.compile(r"events in 24 hours"))).to_be_visible()
+    expect(overview.locator(".chart-column")).to_have_count(96)
+    talker = overview.get_by_role("list", name="Top talkers").get_by_role("link", name=host)
+    talker.click()
+    page.wait_for_url(re.compile(f"hostname={host}"))
+    toggle = page.get_by_role("button", name="Overview")
+    expect(toggle).to_have_attribute("aria-expanded", "true")
+    toggle.click()
+    expect(overview).to_be_hidden()
+    page.reload()
+    expect(page.get_by_role("button", name="Overview")).to_have_attribute("aria-expanded", "false")
+    expect(overview).to_be_hidden()
+
+
+def test_a_narrow_screen_keeps_its_place_for_the_stream(open_page: OpenPage) -> None:
+    page = open_page("/live", viewport=NARROW).page
+    overview = page.locator("#overview")
+    expect(overview).to_be_hidden()
+    page.get_by_role("button", name="Overview").click()
+    expect(overview.get_by_role("img")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == NARROW["width"]

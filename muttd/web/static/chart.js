@@ -19,8 +19,9 @@ function svg(tag, attributes, ...children) {
  * @param {string} summary What the chart says, in one sentence.
  * @param {{title: string, parts: {kind: string, value: number}[]}[]} columns Parts from the bottom up; kind becomes a class.
  * @param {string[]} axis What stands below, evenly spread.
+ * @param {string} span What one column covers, "in 15 min".
  */
-export function columnChart(summary, columns, axis) {
+export function columnChart(summary, columns, axis, span) {
   const sums = columns.map((column) => column.parts.reduce((sum, part) => sum + part.value, 0));
   const highest = Math.max(1, ...sums);
   const drawing = svg("svg", { class: "chart-columns", viewBox: `0 0 ${Math.max(1, columns.length)} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" });
@@ -41,7 +42,7 @@ export function columnChart(summary, columns, axis) {
     drawing.append(group);
   });
   const labels = el("div", { class: "chart-axis", "aria-hidden": "true" }, ...axis.map((text) => el("span", { text })));
-  const most = el("span", { class: "chart-most", "aria-hidden": "true", text: `${count(highest)} at most` });
+  const most = el("span", { class: "chart-most", "aria-hidden": "true", text: `at most ${count(highest)} ${span}` });
   return el("figure", { class: "chart", role: "img", "aria-label": summary }, most, drawing, labels);
 }
 

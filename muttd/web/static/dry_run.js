@@ -137,7 +137,7 @@ function hours({ hours: found }, from, to) {
     columns.push({ title: `${hourName(at)}: ${events(n)}`, parts: [{ kind: "own", value: n }] });
   }
   const axis = [hourName(first), "now"];
-  return columnChart(`Matches by hour, most in the hour from ${hourName(most.at)}: ${events(most.n)}`, columns, axis);
+  return columnChart(`Matches by hour, most in the hour from ${hourName(most.at)}: ${events(most.n)}`, columns, axis, "in an hour");
 }
 
 function hourName(at) {

@@ -14,6 +14,7 @@ import { EventRows, MAX_ROWS } from "./event_rows.js";
 import { count, duration, rate } from "./format.js";
 import { firstSteps, nothingMatches } from "./live_empty.js";
 import { LiveFilter } from "./live_filter.js";
+import { startOverview } from "./live_overview.js";
 import { LiveSocket } from "./live_socket.js";
 import { showBooks } from "./live_status.js";
 import { SavedFilters } from "./saved_filters.js";
@@ -413,3 +414,4 @@ class LivePage {
 }
 
 new LivePage();
+startOverview();
