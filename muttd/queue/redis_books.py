@@ -76,7 +76,7 @@ local function expire(kind, at_most)
     for _, key in ipairs(gone) do drop(kind, key) end
 end
 
-local function weigh_group(key, state, now, threshold, window)
+local function weigh_group(key, state, now, threshold, window, is_look)
     local slot, total = math.max(1, math.floor(window / SLOTS)), 0
     local due_at, about, newest = state[1], state[2], state[3]
     local kept = {due_at, about, newest}
@@ -93,6 +93,8 @@ local function weigh_group(key, state, now, threshold, window)
         local id = 'unhandled:' .. key .. ':' .. text_of(now)
         put('due', id, {'unhandled', now, total, window, about}, now)
     end
+    -- A look at all of them changes only those that it finds.
+    if is_look and not is_due then return false end
     -- Who is near the threshold outlives a crowd of newcomers by up to a window.
     put('groups', key, kept, newest + math.floor(window * math.min(total, threshold) / threshold))
     return is_due

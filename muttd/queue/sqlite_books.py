@@ -175,7 +175,9 @@ def _count_group(books: Books, sighting: Sighting, threshold: int, window_us: in
     _weigh_group(books, sighting.key, [*state[:3], counts], (state[2], threshold, window_us))
 
 
-def _weigh_group(books: Books, key: str, state: Value, limits: tuple[int, int, int]) -> bool:
+def _weigh_group(
+    books: Books, key: str, state: Value, limits: tuple[int, int, int], *, is_look: bool = False
+) -> bool:
     """Keep a group's counts within the window; whether it became due."""
     now_us, threshold, window_us = limits
     slot_us = max(1, window_us // SLOTS)
@@ -187,6 +189,9 @@ def _weigh_group(books: Books, key: str, state: Value, limits: tuple[int, int, i
         due_at_us = now_us
         due: Value = ["unhandled", now_us, total, window_us, about]
         books.put("due", f"unhandled:{key}:{now_us}", due, now_us)
+    elif is_look:
+        # A look at all of them changes only those that it finds.
+        return False
     flat = [part for pair in counts.items() for part in pair]
     # Who is near the threshold outlives a crowd of newcomers by up to a window.
     place = newest_us + window_us * min(total, threshold) // threshold
@@ -200,7 +205,7 @@ def recount(books: Books, after: str, limits: tuple[int, int, int]) -> tuple[str
     became = 0
     for key, state in page:
         counts = dict(zip(state[3::2], state[4::2], strict=True))
-        became += _weigh_group(books, key, [*state[:3], counts], limits)
+        became += _weigh_group(books, key, [*state[:3], counts], limits, is_look=True)
     return (page[-1][0] if len(page) == 500 else ""), became
 
 

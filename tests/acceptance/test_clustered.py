@@ -15,8 +15,9 @@ from typing import Any
 
 import httpx
 import pytest
+from failed_logins import knock, meta_alerts
 from live_viewer import watching
-from running_daemon import RunningDaemon, a_rule, eventually
+from running_daemon import RunningDaemon, ScriptedWebhook, a_rule, eventually
 from servers.postgres_server import (
     PostgresServer,
     database,
@@ -346,3 +347,26 @@ def test_an_url_that_only_the_backend_can_judge_is_a_mistake_of_the_operator(
     assert refused.returncode == 78
     assert "MUTTD_DATABASE_URL: libpq does not understand this URL" in refused.stderr
     assert "hunter2" not in refused.stderr
+
+
+def test_noise_at_both_daemons_is_one_meta_alert_of_the_cluster(
+    start: Start, webhook: ScriptedWebhook
+) -> None:
+    moog = {"MUTTD_MOOG_WEBHOOK_URL": webhook.url, "MUTTD_MOOG_API_KEY": "moog-secret"}
+    one, two = start("one", **moog), start("two", **moog)
+    knock(one, 60)
+    knock(two, 35, seed=2)
+    eventually(one.events, lambda found: len(found) == 95)
+    one.wait_idle()
+    assert meta_alerts(webhook) == []
+    knock(one, 3, seed=3)
+    eventually(one.events, lambda found: len(found) == 98)
+    # What it counted is not lost with it.
+    one.kill()
+    knock(two, 400, seed=4)
+    [body] = eventually(lambda: meta_alerts(webhook), lambda found: len(found) == 1)
+    assert body["custom_info"]["event"]["attributes"]["count"] >= 100
+    eventually(lambda: two.get("/api/v2/events", limit=1)["pagination"]["total"], partial(eq, 499))
+    two.wait_idle()
+    assert len(meta_alerts(webhook)) == 1
+    assert two.get("/api/v2/status")["ledger"]["groups"] == 1
