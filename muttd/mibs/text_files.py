@@ -38,9 +38,13 @@ def find_texts(directory: Path) -> dict[str, Stamp]:
                 status = os.stat(path)
             except OSError:
                 continue
-            if stat.S_ISREG(status.st_mode) and len(found) < MAX_FILES:
-                relative = os.path.relpath(path, directory)
-                found[relative] = Stamp(status.st_mtime_ns, status.st_size, status.st_ino)
+            if not stat.S_ISREG(status.st_mode):
+                continue
+            relative = os.path.relpath(path, directory)
+            found[relative] = Stamp(status.st_mtime_ns, status.st_size, status.st_ino)
+            if len(found) == MAX_FILES:
+                # Somebody named a directory of other things.
+                return found
     return found
 
 

@@ -31,6 +31,9 @@ from muttd.store.contract import Store, StoredMib
 _UPLOAD = "upload:"
 _FILE = "file:"
 
+# Of hundreds of texts that come at once the first name traps while the others are parsed.
+_SLICE_S = 5.0
+
 _log = logging.getLogger(__name__)
 
 
@@ -86,6 +89,9 @@ class MibWatch:
         self._done = trio.Event()
         # The first look, and one that was asked for by name, takes nothing for known.
         self._is_forced = True
+        self._is_unfinished = False
+        # What was logged of the texts that there are.
+        self._said: set[str] = set()
 
     def restore(self) -> None:
         """Put in force what was in force last; before the first trap. Blocks for some ms."""
@@ -131,6 +137,8 @@ class MibWatch:
             wanted = self._wanted
             is_forced, self._is_forced = self._is_forced, False
             await self._look(is_forced=is_forced)
+            if self._is_unfinished:
+                continue
             self._applied = wanted
             self._done.set()
             self._done = trio.Event()
@@ -152,7 +160,8 @@ class MibWatch:
             self._digests = await self._compile_all(compiler, changed)
         done = await trio.to_thread.run_sync(self._link, dict(self._digests))
         self._good = done.kept.good
-        self._tell(done.entries)
+        if not self._is_unfinished:
+            self._tell(done.entries)
         self.entries = done.entries
         self.in_force.current = done.mib
 
@@ -187,15 +196,25 @@ class MibWatch:
                 digests[source] = upload.digest
             elif (octets := await self._uploaded_text(upload.name)) is not None:
                 digests[source] = await self._compile(compiler, octets)
-        for name in self._stamps:
+        until = trio.current_time() + _SLICE_S
+        self._is_unfinished = is_late = False
+        for name in list(self._stamps):
             source = _FILE + name
             if name not in changed and source in self._digests:
                 digests[source] = self._digests[source]
+                continue
+            if is_late:
+                # The next look finds it changed.
+                self._is_unfinished = True
+                del self._stamps[name]
+                if source in self._digests:
+                    digests[source] = self._digests[source]
                 continue
             read = partial(read_text, self._directory, name, max_octets=MAX_TEXT_OCTETS)
             octets = await trio.to_thread.run_sync(read)
             if octets is not None:
                 digests[source] = await self._compile(compiler, octets)
+            is_late = trio.current_time() >= until
         return digests
 
     async def _uploaded_text(self, name: str) -> bytes | None:
@@ -274,11 +293,11 @@ class MibWatch:
 
     def _tell(self, entries: Sequence[MibEntry]) -> None:
         """Log what changed; a text that is wrong is named once, not with every round."""
-        said = {line for each in self.entries for line in each.complaints()}
-        for entry in entries:
-            for line in entry.complaints():
-                if line not in said:
-                    _log.warning("mibs: %s", line)
+        lines = [line for each in entries for line in each.complaints()]
+        for line in lines:
+            if line not in self._said:
+                _log.warning("mibs: %s", line)
+        self._said = set(lines)
         modules = [module for each in entries for module in each.modules]
         if entries or self.entries:
             _log.info(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,10 +16,12 @@ from interruption import Interruption
 import muttd.protocol
 from muttd.mibs.compiler import MibCompiler
 from muttd.mibs.entry import MibEntry, Origin, State
-from muttd.mibs.module import Parsed
+from muttd.mibs.link import Linked, Shipped, link
+from muttd.mibs.module import Module, Parsed
 from muttd.mibs.shelf import MibShelf
 from muttd.protocol.mib import TABLE_FILE_NAME, Mib
 from muttd.store.contract import Change, Store
+from muttd.workers import mib_watch
 from muttd.workers.mib_watch import MibWatch
 
 CORPUS = Path(__file__).parent.parent / "corpus" / "mibs"
@@ -189,6 +191,26 @@ async def test_nothing_is_parsed_twice(scene: Scene, monkeypatch: pytest.MonkeyP
         scene.drop("ACME-OLD-MIB.my")
         await watch.apply()
     assert len(parsed) == 3
+
+
+async def test_of_many_texts_the_first_are_in_force_while_others_are_parsed(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(mib_watch, "_SLICE_S", 0.0)
+    counts = []
+
+    def counted(modules: Sequence[Module], shipped: Shipped) -> Linked:
+        counts.append(len(modules))
+        return link(modules, shipped)
+
+    monkeypatch.setattr(mib_watch, "link", counted)
+    scene.drop("ACME-ENV-MIB.mib", "ACME-OLD-MIB.my", "ACME-SMI.mib")
+    with caplog.at_level(logging.WARNING):
+        async with scene.watching() as watch:
+            assert watch.in_force.current.name_of(TOO_HOT) == NAMED
+    assert counts == [1, 2, 3]
+    # What came later was not missing.
+    assert caplog.text == ""
 
 
 async def test_a_reread_sees_what_a_stamp_does_not_show(scene: Scene) -> None:
