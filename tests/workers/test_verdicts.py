@@ -1,4 +1,4 @@
-"""Repetitions and clears through the alerter, on a real queue and store."""
+"""Repetitions and clears through the alerter, on a queue that is embedded or shared."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import trio
 from interruption import Interruption, an_event, wait_until
+from meta_scene import QUEUES
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
@@ -91,6 +92,12 @@ class Scene:
         entries = await self.queue.take(Stream.ALERT, "test", count=100, wait_s=0)
         await self.queue.ack(Stream.ALERT, [entry.entry_id for entry in entries])
         return [alert for entry in entries for alert in decode_alerts(entry.payload)]
+
+
+@pytest.fixture(params=QUEUES)
+async def queue(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Queue]:
+    async with request.param(tmp_path) as queue:
+        yield queue
 
 
 @pytest.fixture
