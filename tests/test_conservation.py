@@ -100,6 +100,10 @@ def test_every_series_is_there_at_zero_from_the_start(
         for name in ("received", "queued", "dropped", "kernel_dropped", "malformed"):
             assert f'muttd_intake_{name}_total{{listener="{listener}"}} 0.0' in text
     for name in ("delivered", "retried", "dead"):
-        assert f"muttd_forwarder_{name}_total 0.0" in text
+        assert f'muttd_forwarder_{name}_total{{destination="moog"}} 0.0' in text
+    for name in ("breaker_open", "breaker_failures", "breaker_opened_total", "forwarder_held"):
+        assert f'muttd_{name}{{destination="moog"}} 0.0' in text
+    for name in ("replayed", "forgotten"):
+        assert f"muttd_dead_letters_{name}_total 0.0" in text
     for name in ("matched", "unmatched", "alerts", "buried", "failures"):
         assert f"muttd_alerter_{name}_total 0.0" in text
