@@ -122,6 +122,7 @@ def lay_out(daemon: RunningDaemon, webhook: ScriptedWebhook) -> None:
     daemon.post("/api/v2/keys", {"name": "grafana", "role": "viewer"})
     daemon.post("/api/v2/dev-hosts", {"hostname": "lab-*"})
     daemon.post("/api/v2/dev-hosts", {"hostname": "10.9.0.0/16"})
+    daemon.post("/api/v2/expected-sources", {"hostname": "fw-*", "expect_every_s": 300})
     for hostname, team in _TEAMS.items():
         daemon.post("/api/v2/teams", {"hostname": hostname, "team_assignment": team})
     wait_in_force(daemon)

@@ -12,6 +12,7 @@ const TABLES = {
   development_hosts: { one: "Development host", path: () => "/hosts" },
   expected_sources: { one: "Expected source", path: () => "/hosts" },
   device_teams: { one: "Team of a device", path: () => "/hosts" },
+  expected_sources: { one: "Expected device", path: () => "/hosts" },
   dynamic_config: { one: "Setting", path: () => "/config" },
   api_keys: { one: "API key", path: () => "/system/keys" },
   mibs: { one: "MIB", path: () => "/system/mibs" },

@@ -53,10 +53,11 @@ export function duration(seconds) {
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
   const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`;
+  const both = (large, small) => (small.startsWith("0 ") ? large : `${large} ${small}`);
+  if (minutes < 60) return both(`${minutes} min`, `${Math.floor(seconds % 60)} s`);
   const hours = Math.floor(minutes / 60);
-  if (hours < 48) return `${hours} h ${minutes % 60} min`;
-  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  if (hours < 48) return both(`${hours} h`, `${minutes % 60} min`);
+  return both(`${Math.floor(hours / 24)} d`, `${hours % 24} h`);
 }
 
 // Control characters could hide text, bidirectional ones could turn it round: both are shown.

@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { byId, el } from "./dom.js";
-import { visible } from "./format.js";
+import { duration, SEVERITIES, visible } from "./format.js";
 import { emptyState, failure, makeTable } from "./list.js";
 import { clearErrors, showErrors } from "./rule_form.js";
 import { confirm, toast } from "./shell.js";
@@ -12,9 +12,11 @@ const mayChange = ["operator", "admin"].includes(document.body.dataset.role);
 class Entries {
   /**
    * @param {{place: HTMLElement, form: HTMLFormElement|null, path: string, key: string, label: string,
-   *          columns: Object[], emptyText: string, gone: function(string): string}} options
+   *          columns: Object[], emptyText: string, gone: function(string): string, body?: function(Object): Object}} options
+   *   body makes of the form's fields what the API takes.
    */
   constructor(options) {
+    this.body = (fields) => fields;
     Object.assign(this, options);
     this.form?.addEventListener("submit", (event) => this.#add(event));
   }
@@ -34,7 +36,7 @@ class Entries {
   async #add(event) {
     event.preventDefault();
     clearErrors(this.form);
-    const body = Object.fromEntries(new FormData(this.form));
+    const body = this.body(Object.fromEntries(new FormData(this.form)));
     try {
       await api(this.path, { method: "POST", body });
       toast(`“${body.hostname}” is added.`);
@@ -107,4 +109,28 @@ new Entries({
   emptyTitle: "No device has a team yet",
   emptyText: "Say whose a device is, so that what no rule knows reaches the right people.",
   gone: (name) => `“${name}” has no team of its own from then on.`,
+}).load();
+
+new Entries({
+  place: byId("expected-list"),
+  form: byId("expected-form"),
+  path: "/api/v2/expected-sources",
+  key: "sources",
+  label: "Expected devices",
+  columns: [
+    { label: "Device", class: "mono", cell: (item) => visible(item.hostname) },
+    { label: "Silent after", cell: (item) => duration(item.expect_every_s) },
+    { label: "Severity", cell: (item) => el("span", { class: `severity sev-${item.severity}`, text: SEVERITIES[item.severity] }) },
+    { label: "Team", cell: (item) => (item.team_assignment ? visible(item.team_assignment) : el("span", { class: "muted", text: "of the device" })) },
+  ],
+  emptyTitle: "Nobody is missed yet",
+  emptyText: "A firewall that says nothing is either very well or dead. Name those that always have something to say.",
+  gone: (name) => `Nobody is told any more when “${name}” falls silent.`,
+  // What is no number goes as it is: the daemon says what is wrong with it.
+  body: ({ expect_every_s: every, severity, team_assignment: team, ...rest }) => ({
+    ...rest,
+    expect_every_s: /^\d+$/.test(every.trim()) ? Number(every) : every,
+    severity: Number(severity),
+    ...(team.trim() === "" ? {} : { team_assignment: team }),
+  }),
 }).load();
