@@ -153,10 +153,17 @@ class RedisLink:
     ) -> T:
         budget_s = self.options.timeout_s + wait_s
         attempt = Attempt(budget_s)
+
+        def bounded() -> T:
+            try:
+                return job(attempt)
+            finally:
+                attempt.leave()
+
         with trio.move_on_after(budget_s, shield=shield):
             try:
                 return await trio.to_thread.run_sync(
-                    job, attempt, limiter=limiter, abandon_on_cancel=True
+                    bounded, limiter=limiter, abandon_on_cancel=True
                 )
             except trio.Cancelled:
                 attempt.end()
@@ -191,20 +198,20 @@ class RedisLink:
             try:
                 result = work(session, attempt)
             except StoreError:
-                self._checkin(session)
+                self._checkin(session, attempt)
                 raise
             except redis.RedisError as exc:
                 if is_connection_fault(exc):
                     session.retire()
                     self.forget_primary()
                 else:
-                    self._checkin(session)
+                    self._checkin(session, attempt)
                 raise
             except BaseException:
                 # Half an answer may be left in it.
                 session.retire()
                 raise
-            self._checkin(session)
+            self._checkin(session, attempt)
             return result
 
     def _checkout(self, attempt: Attempt) -> Session:
@@ -218,7 +225,9 @@ class RedisLink:
                 return session
             session.retire()
 
-    def _checkin(self, session: Session) -> None:
+    def _checkin(self, session: Session, attempt: Attempt) -> None:
+        # Before another thread can have it.
+        attempt.leave()
         with self._lock:
             if session.generation == self._generation:
                 self._idle.append(session)

@@ -5,11 +5,16 @@
 A session connects once. redis-py would reconnect by itself, to a server that may be a replica by
 now; here a connection that is gone stays gone, and the link opens another, after asking who is
 primary. retire() may be called from any thread: whoever waits for the server is freed at once,
-and nothing is sent any more. That is what keeps an abandoned thread from doing work.
+and nothing is sent any more. That is what keeps an abandoned thread from doing work. The socket
+itself is closed by the thread that uses it: OpenSSL reads from a number, and a number that is free
+again is the next peer's.
 """
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -31,11 +36,36 @@ class OnceConnection(redis.Connection):
     _has_connected = False
     _is_up = False
     _is_retired = False
+    _is_in_use = False
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(**options)  # type: ignore[no-untyped-call]  # redis-py's
+        self._use_lock = threading.Lock()
+
+    def begin_use(self) -> None:
+        """A thread works with it from now on."""
+        self._is_in_use = True
+
+    def end_use(self) -> None:
+        """It no longer does; closes what was retired meanwhile."""
+        with self._use_lock:
+            self._is_in_use = False
+            is_over = self._is_retired
+        if is_over:
+            self.disconnect()
 
     def retire(self) -> None:
-        """Close it for good, from any thread."""
-        self._is_retired = True
-        self.disconnect()
+        """Close it for good, from any thread; whoever waits for the server is freed at once."""
+        with self._use_lock:
+            self._is_retired = True
+            sock = self._sock if self._is_in_use else None
+            is_free = not self._is_in_use
+        if is_free:
+            self.disconnect()
+        elif sock is not None:
+            with contextlib.suppress(OSError):
+                # The plain one: TLS must not be taken from under a thread that reads.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def connect_check_health(
         self, check_health: bool = True, retry_socket_connect: bool = True
@@ -117,6 +147,8 @@ class Attempt:
 
     def __init__(self, budget_s: float) -> None:
         self._ends_at = time.monotonic() + budget_s
+        # What was left may be another thread's already: it must not be retired for us.
+        self._lock = threading.Lock()
         self._connection: OnceConnection | None = None
         self._is_ended = False
 
@@ -126,16 +158,27 @@ class Attempt:
         return max(0.05, self._ends_at - time.monotonic())
 
     def use(self, connection: OnceConnection) -> None:
-        """Say which connection is worked with from now on."""
-        self._connection = connection
-        if self._is_ended:
-            connection.retire()
+        """Say which connection is worked with from now on. In the thread."""
+        self.leave()
+        connection.begin_use()
+        with self._lock:
+            self._connection = connection
+            if self._is_ended:
+                connection.retire()
+
+    def leave(self) -> None:
+        """Say that none is worked with any more. In the thread."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.end_use()
 
     def end(self) -> None:
-        """Free the thread: its connection is closed, and it cannot open another."""
-        self._is_ended = True
-        if self._connection is not None:
-            self._connection.retire()
+        """Free the thread: its connection is over, and it cannot open another."""
+        with self._lock:
+            self._is_ended = True
+            if self._connection is not None:
+                self._connection.retire()
 
 
 class SessionFactory:
