@@ -16,6 +16,7 @@ from running_daemon import RunningDaemon, a_rule, eventually
 from servers.certificates import TlsParty, client_context
 
 from muttd.accounts import LISTENERS
+from muttd.queue.ledger import KINDS
 
 pytestmark = pytest.mark.acceptance
 
@@ -105,5 +106,10 @@ def test_every_series_is_there_at_zero_from_the_start(
         assert f'muttd_{name}{{destination="moog"}} 0.0' in text
     for name in ("replayed", "forgotten"):
         assert f"muttd_dead_letters_{name}_total 0.0" in text
-    for name in ("matched", "unmatched", "alerts", "buried", "failures"):
+    for name in ("matched", "unmatched", "alerts", "held_back", "buried", "failures"):
         assert f"muttd_alerter_{name}_total 0.0" in text
+    for kind in ("unhandled", "silent", "back", "alert"):
+        assert f'muttd_meta_alerts_raised_total{{kind="{kind}"}} 0.0' in text
+    for kind in KINDS:
+        assert f'muttd_ledger_keys{{kind="{kind}"}} 0.0' in text
+        assert f'muttd_ledger_evicted_total{{kind="{kind}"}} 0.0' in text

@@ -87,5 +87,5 @@ def test_no_text_of_the_options_shows_a_password() -> None:
 
 def test_all_keys_share_the_prefix_and_the_hash_tag() -> None:
     keys = RedisKeys("site1").all()
-    assert len(keys) == len(set(keys)) == 28
+    assert len(keys) == len(set(keys)) == 29
     assert all(key.startswith("{site1}:") for key in keys)
