@@ -1,5 +1,6 @@
 // The status document as a page: rates, losses, queues, listeners, forwarder, dependencies.
 
+import { api } from "./api.js";
 import { byId, el } from "./dom.js";
 import { count, duration, fullTime, rate, visible } from "./format.js";
 import { failure, makeTable } from "./list.js";
@@ -122,6 +123,28 @@ function destinationsPart({ destinations }) {
   return el("p", { class: "muted", text: "No webhook configured: alerts are shown and not sent. Set MUTTD_MOOG_WEBHOOK_URL." });
 }
 
+const percent = (share) => `${(share * 100).toFixed(share > 0.99 && share < 1 ? 3 : 1)} %`;
+
+const LEVEL_COLUMNS = [
+  { label: "Component", cell: (level) => level.component },
+  { label: "Did well", class: "number", cell: (level) => percent(level.availability) },
+  { label: "Error budget left", class: "number", cell: (level) => (level.budget_left > 0 ? percent(level.budget_left) : el("strong", { class: "badge bad", text: "▲ spent" })) },
+  { label: "Burn rate, last hour", class: "number", cell: (level) => `${level.burn_rate_1h.toFixed(1)} ×` },
+  { label: "Good", class: "number", cell: (level) => count(level.good) },
+  { label: "Of", class: "number", cell: (level) => count(level.total) },
+];
+
+/** The service levels, asked for beside the status. */
+async function drawLevels() {
+  try {
+    const { target, window_s: window_s, components } = await api("/api/v2/slo");
+    const words = `Target ${percent(target)} over ${duration(window_s)}; a burn rate of 1 × spends the budget exactly.`;
+    byId("levels").replaceChildren(section("Service levels of this daemon", el("p", { class: "muted", text: words }), makeTable("Service levels", LEVEL_COLUMNS, components)));
+  } catch (error) {
+    byId("levels").replaceChildren(failure(error, drawLevels));
+  }
+}
+
 function draw(status) {
   const { daemon, rates, queue, rules, pipeline } = status;
   byId("daemon").textContent = `${visible(daemon.name)}, muttd ${daemon.version}, ${daemon.state} for ${duration(daemon.uptime_s)}`;
@@ -146,6 +169,7 @@ function draw(status) {
     section("Parts", makeTable("Parts", DEPENDENCY_COLUMNS, Object.entries(status.dependencies).map(([name, part]) => ({ name, ...part })))),
   );
   byId("status").setAttribute("aria-busy", "false");
+  drawLevels();
 }
 
 // shell.js asks for the status on every page; this page draws the same answer.
