@@ -152,9 +152,14 @@ def main() -> int:
         before_mib, before_s = resident_mib(process.pid), cpu_s(process.pid)
         sent = flood(ports["syslog_udp"], args.rate, args.seconds)
         peak_mib, used_s = resident_mib(process.pid), cpu_s(process.pid) - before_s
-        time.sleep(3.0)
-        document = status(ports, state_dir)
-        row = next(each for each in document["listeners"] if each["name"] == "syslog_udp")
+        ended_at = time.perf_counter()
+        while True:
+            document = status(ports, state_dir)
+            row = next(each for each in document["listeners"] if each["name"] == "syslog_udp")
+            if row["queued"] == sent or time.perf_counter() - ended_at > 30:
+                break
+            time.sleep(0.2)
+        drained_s = time.perf_counter() - ended_at
         cut_off = cut_off_count(ports["http"])
         readers.stop()
         reading.join()
@@ -167,6 +172,7 @@ def main() -> int:
     lost = sent - row["queued"]
     print(f"sent            {sent} in {args.seconds:.0f} s, beside {args.viewers} viewers")
     print(f"lost            {lost} (kernel {row['kernel_dropped']}, dropped {row['dropped']})")
+    print(f"drained         {drained_s:.1f} s after the last was sent")
     print(f"to viewers      {readers.octets / 2**20:.0f} MiB")
     print(f"memory          {before_mib:.0f} MiB before, {peak_mib:.0f} MiB at the end")
     print(f"CPU             {used_s / args.seconds:.2f} of one core")

@@ -141,6 +141,12 @@ class HttpSettings:
         at_least=1,
         at_most=1_000_000,
     )
+    max_connections_per_peer: int = setting(
+        200,
+        "Most HTTP connections at a time from one address; behind a proxy all come from one.",
+        at_least=1,
+        at_most=1_000_000,
+    )
     request_timeout_s: float = setting(
         30.0, "A request must have arrived whole within this time.", unit="seconds", at_least=0.1
     )

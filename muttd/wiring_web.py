@@ -164,6 +164,7 @@ def start_web(
         limits=HttpLimits(
             max_body_octets=server.max_body_octets,
             max_connections=server.max_connections,
+            max_connections_per_peer=server.max_connections_per_peer,
             request_timeout_s=server.request_timeout_s,
             idle_timeout_s=server.idle_timeout_s,
             send_timeout_s=server.send_timeout_s,

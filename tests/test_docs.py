@@ -14,6 +14,9 @@ from muttd.cli import build_parser
 from muttd.commands import outcome
 from muttd.settings import declared
 from muttd.settings_text import render_dynamic_page, render_env_file, render_page
+from muttd.web.app import api_routes
+from muttd.web.openapi import openapi_document
+from muttd.web.reference import render_reference
 from muttd.wiring_secrets import names_in_vault
 
 ROOT = Path(__file__).parent.parent
@@ -36,6 +39,7 @@ def text_of(path: Path) -> str:
         ("etc/mutt.env", render_env_file()),
         ("docs/settings.md", render_page()),
         ("docs/dynamic.md", render_dynamic_page()),
+        ("docs/api.md", render_reference(openapi_document(api_routes()))),
     ],
 )
 def test_generated_files_are_up_to_date(name: str, text: str) -> None:

@@ -59,14 +59,9 @@ _SENTENCES = {
 }
 
 
-def create_app(services: Services, sessions: Sessions) -> ASGIApp:
-    """The application.
-
-    Args:
-        services: What the web side may use.
-        sessions: The signed-in browsers; the websocket, which is not ours, looks at them too.
-    """
-    routes: list[BaseRoute] = [
+def api_routes() -> list[BaseRoute]:
+    """Everything but the pages, in the order in which routes are tried."""
+    return [
         # First, because routes are tried in this order and this one is asked a thousand times
         # as often as the others.
         *ingest_routes(),
@@ -92,8 +87,17 @@ def create_app(services: Services, sessions: Sessions) -> ASGIApp:
         *metric_routes(),
         *status_routes(),
         *openapi_routes(),
-        *page_routes(services, sessions),
     ]
+
+
+def create_app(services: Services, sessions: Sessions) -> ASGIApp:
+    """The application.
+
+    Args:
+        services: What the web side may use.
+        sessions: The signed-in browsers; the websocket, which is not ours, looks at them too.
+    """
+    routes = [*api_routes(), *page_routes(services, sessions)]
     metrics = WebMetrics.register(services.registry, routes)
     app = Starlette(
         routes=routes,
