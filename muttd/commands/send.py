@@ -1,7 +1,7 @@
 """muttd send syslog | trap: a test sender, to see an event arrive without a device at hand.
 
     muttd send syslog 'link down' --to 127.0.0.1:5514 --tcp --framing octet-counting
-    muttd send syslog 'link down' --to collector.example:6514 --tls --cert sw1.pem --key sw1.key
+    muttd send syslog 'link down' --to collector.example:6514 --tls --cert sw1.pem --tls-key sw1.key
     muttd send trap --inform --oid linkDown --varbind 1.3.6.1.2.1.2.2.1.1.3=i:3
 
 Without --to it goes to the port on which a daemon with the same settings listens on this machine.

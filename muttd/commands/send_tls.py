@@ -21,7 +21,7 @@ _READ_OCTETS = 16_384
 
 
 def add_tls_options(parser: argparse.ArgumentParser) -> None:
-    """--ca, --cert and --key."""
+    """--ca, --cert and --tls-key."""
     tls = parser.add_argument_group("over TLS")
     tls.add_argument(
         "--ca",
@@ -31,7 +31,7 @@ def add_tls_options(parser: argparse.ArgumentParser) -> None:
         "MUTTD_TLS_CA, else those of this machine)",
     )
     tls.add_argument("--cert", metavar="FILE", type=Path, help="the certificate to show")
-    tls.add_argument("--key", metavar="FILE", type=Path, help="its private key, if not in --cert")
+    tls.add_argument("--tls-key", metavar="FILE", type=Path, help="its private key, if not in --cert")
 
 
 def client_context(args: argparse.Namespace, ca: Path | None) -> ssl.SSLContext:
@@ -40,8 +40,8 @@ def client_context(args: argparse.Namespace, ca: Path | None) -> ssl.SSLContext:
     Raises:
         CommandFailed: A file of them cannot be used.
     """
-    if args.key and not args.cert:
-        raise CommandFailed("--key goes with --cert", EX_USAGE)
+    if args.tls_key and not args.cert:
+        raise CommandFailed("--tls-key goes with --cert", EX_USAGE)
     ca = args.ca or ca
     try:
         context = ssl.create_default_context(cafile=ca)
@@ -49,7 +49,7 @@ def client_context(args: argparse.Namespace, ca: Path | None) -> ssl.SSLContext:
         raise CommandFailed(f"no CA certificates in {ca}: {_why(exc)}", EX_NOINPUT) from exc
     if args.cert:
         try:
-            context.load_cert_chain(args.cert, args.key)
+            context.load_cert_chain(args.cert, args.tls_key)
         except OSError as exc:
             raise CommandFailed(
                 f"no certificate and key in {args.cert}: {_why(exc)}", EX_NOINPUT

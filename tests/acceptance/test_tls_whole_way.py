@@ -244,7 +244,7 @@ def test_the_test_sender_speaks_tls_and_says_why_it_is_not_taken(
     ca = ["--ca", str(tls_party.ca.cert)]
 
     def own(pair: KeyPair) -> list[str]:
-        return ["--cert", str(pair.cert), "--key", str(pair.key)]
+        return ["--cert", str(pair.cert), "--tls-key", str(pair.key)]
 
     assert main([*send, *ca, *own(tls_party.sender)], {}) == 0
     assert capsys.readouterr().out.endswith(" over TLS\n")
@@ -259,4 +259,4 @@ def test_the_test_sender_speaks_tls_and_says_why_it_is_not_taken(
     assert "is not to be trusted: " in capsys.readouterr().err
     gone = str(daemon.state_dir / "gone")
     assert main([*send, "--ca", gone], {}) == main([*send, *ca, "--cert", gone], {}) == 66
-    assert main([*send, *ca, "--key", gone], {}) == 64
+    assert main([*send, *ca, "--tls-key", gone], {}) == 64

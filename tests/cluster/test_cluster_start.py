@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from cluster_stack import DATABASE, NEEDS, Cluster, Stack
-from running_daemon import a_rule, eventually
+from running_daemon import RunningDaemon, a_rule, eventually
 
 pytestmark = NEEDS
+
+
+def answers_ready(daemon: RunningDaemon) -> bool:
+    """Whether every dependency of a daemon answers."""
+    with daemon.client() as client:
+        return client.get("/readyz").status_code == 200
 
 
 def test_two_daemons_that_start_at_once_on_an_empty_database_both_come_up(
@@ -15,7 +22,9 @@ def test_two_daemons_that_start_at_once_on_an_empty_database_both_come_up(
 ) -> None:
     daemons = [site.start("alpha"), site.start("beta")]
     for daemon in daemons:
+        # Listening comes first, and the schema in its own time.
         daemon.wait_ready()
+        eventually(partial(answers_ready, daemon))
     applied = stack.primary.execute(
         "SELECT version, count(*) FROM schema_migrations GROUP BY version", database=DATABASE
     )
