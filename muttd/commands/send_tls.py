@@ -31,7 +31,9 @@ def add_tls_options(parser: argparse.ArgumentParser) -> None:
         "MUTTD_TLS_CA, else those of this machine)",
     )
     tls.add_argument("--cert", metavar="FILE", type=Path, help="the certificate to show")
-    tls.add_argument("--tls-key", metavar="FILE", type=Path, help="its private key, if not in --cert")
+    tls.add_argument(
+        "--tls-key", metavar="FILE", type=Path, help="its private key, if not in --cert"
+    )
 
 
 def client_context(args: argparse.Namespace, ca: Path | None) -> ssl.SSLContext:
