@@ -353,6 +353,7 @@ def test_noise_at_both_daemons_is_one_meta_alert_of_the_cluster(
     start: Start, webhook: ScriptedWebhook
 ) -> None:
     moog = {"MUTTD_MOOG_WEBHOOK_URL": webhook.url, "MUTTD_MOOG_API_KEY": "moog-secret"}
+    moog["MUTTD_UNHANDLED_THRESHOLD"] = "100"
     one, two = start("one", **moog), start("two", **moog)
     knock(one, 60)
     knock(two, 35, seed=2)

@@ -12,10 +12,19 @@ from running_daemon import RunningDaemon, ScriptedWebhook, eventually
 pytestmark = pytest.mark.acceptance
 
 
+def settings(webhook: ScriptedWebhook) -> dict[str, str]:
+    """A destination, and the threshold that there is by default."""
+    return {
+        "MUTTD_MOOG_WEBHOOK_URL": webhook.url,
+        "MUTTD_MOOG_API_KEY": "moog-secret",
+        "MUTTD_UNHANDLED_THRESHOLD": "100",
+    }
+
+
 def test_five_hundred_failed_logins_are_one_alert_as_soon_as_the_threshold_allows_it(
     start_daemon: Callable[..., RunningDaemon], webhook: ScriptedWebhook
 ) -> None:
-    daemon = start_daemon(MUTTD_MOOG_WEBHOOK_URL=webhook.url, MUTTD_MOOG_API_KEY="moog-secret")
+    daemon = start_daemon(**settings(webhook))
     daemon.post("/api/v2/teams", {"hostname": "gate*", "team_assignment": "EDGE"})
     knock(daemon, 50)
     eventually(daemon.events, lambda found: len(found) == 50)
@@ -37,7 +46,7 @@ def test_five_hundred_failed_logins_are_one_alert_as_soon_as_the_threshold_allow
     assert (row["rule_name"], row["hostname"]) == (UNHANDLED, "gate1")
 
     daemon.kill()
-    daemon = start_daemon(MUTTD_MOOG_WEBHOOK_URL=webhook.url, MUTTD_MOOG_API_KEY="moog-secret")
+    daemon = start_daemon(**settings(webhook))
     knock(daemon, 450, seed=2)
     eventually(lambda: daemon.get("/api/v2/status")["pipeline"]["unmatched"], lambda n: n == 450)
     # Two looks at what is due: the first may have begun before.

@@ -16,7 +16,7 @@ PATH = "/api/v2/keys"
 
 
 def octets_in(directory: Path) -> list[bytes]:
-    return [path.read_bytes() for path in directory.iterdir()]
+    return [path.read_bytes() for path in directory.rglob("*") if path.is_file()]
 
 
 async def create(site: Site, **fields: Any) -> dict[str, Any]:
