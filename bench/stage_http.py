@@ -1,6 +1,6 @@
 """HTTP ingest, one event a request: requests a second, and the server's CPU time for each.
 
-    python bench/stage_http.py [requests] [connections]
+    PYTHONPATH=.:tests:tests/web python bench/stage_http.py [requests] [connections]
 
 The client is a process of its own, so that the CPU time is the server's alone. Three figures: the
 transport with an app of three lines, the whole application with a sink in memory, and the same with
@@ -13,15 +13,14 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import trio
 from prometheus_client import CollectorRegistry
+from web_site import KEYS, open_site
 
-from muttd.event import Event, EventIds
 from muttd.listeners.http import serve_http
 from muttd.listeners.http_options import (
     ASGIApp,
@@ -31,39 +30,14 @@ from muttd.listeners.http_options import (
     Message,
     Scope,
 )
-from muttd.queue.contract import Stream
-from muttd.queue.fanout import LocalFanout
-from muttd.queue.sqlite import open_queue
-from muttd.store.sqlite import open_store
-from muttd.web.app import create_app
-from muttd.web.auth import ApiKey, KeyRing, Role, Sessions
-from muttd.web.services import Services
+from muttd.web.auth import Role
 
-KEY = "a-key-of-32-characters-or-a-few-more"
+KEY = KEYS[Role.INGEST]
 EVENT = (
     b'{"message":"%LINK-3-UPDOWN: Interface Gi0/3 down","hostname":"core-sw-1","severity":"err"}'
 )
 # Whatever happens, the client ends.
 CLIENT_LIFE_S = 60.0
-
-
-class MemorySink:
-    """Takes everything at once."""
-
-    event_count = 0
-
-    async def put(
-        self, listener: str, events: Sequence[Event], receipt: Callable[[], None] | None = None
-    ) -> None:
-        """Take it."""
-        self.event_count += len(events)
-        if receipt is not None:
-            receipt()
-
-    async def put_and_wait(self, listener: str, events: Sequence[Event], *, wait_s: float) -> None:
-        """Take it."""
-        await trio.lowlevel.checkpoint()
-        self.event_count += len(events)
 
 
 async def three_lines(
@@ -77,33 +51,9 @@ async def three_lines(
 
 
 async def whole_application(run: Callable[[ASGIApp], Awaitable[None]]) -> None:
-    async def nothing() -> dict[str, Any]:
-        return {}
-
     with tempfile.TemporaryDirectory() as directory:
-        limits = dict.fromkeys(Stream, 1_000_000)
-        async with (
-            open_queue(Path(directory) / "queue.sqlite", limits=limits) as queue,
-            open_store(Path(directory) / "store.sqlite") as store,
-        ):
-            services = Services(
-                store=store,
-                queue=queue,
-                fanout=LocalFanout(),
-                sink=MemorySink(),
-                event_ids=EventIds(),
-                keys=KeyRing([ApiKey("bench", Role.INGEST, KEY)]),
-                registry=CollectorRegistry(),
-                readiness=nothing,
-                status=nothing,
-                rules_changed=lambda: None,
-                is_accepting=lambda: True,
-                queue_limit=1_000_000,
-                ingest_wait_s=1.0,
-                max_body_octets=10_485_760,
-                secure_cookies=False,
-            )
-            await run(create_app(services, Sessions()))
+        async with open_site(Path(directory)) as site:
+            await run(site.app)
 
 
 async def measure(label: str, body: bytes, counts: tuple[int, int], app: ASGIApp) -> None:
