@@ -111,7 +111,11 @@ class AlertSource:
         return await self._queue.take(self._stream, self._consumer, count=_ENTRIES, wait_s=_WAIT_S)
 
     async def _take_in_hand(self, entry: Entry) -> None:
-        alerts = decode_alerts(entry.payload)
+        # An alert may be queued twice: of an ack that appends it the answer got lost, and it was
+        # made again. Looked at before the store is asked: in between the first one may be done.
+        alerts = [
+            alert for alert in decode_alerts(entry.payload) if not self._outbox.has(alert.alert_id)
+        ]
         ids = [alert.alert_id for alert in alerts]
         delivered = await self.until_done(partial(self._store.delivered_ids, ids))
         attempts = await self.until_done(partial(self._store.attempt_counts, ids))

@@ -17,7 +17,7 @@ import trio
 
 from muttd.decision import decode_alerts
 from muttd.errors import StoreUnavailable
-from muttd.queue.contract import MOOG, Queue, alert_stream
+from muttd.queue.contract import MOOG, Entry, Queue, alert_stream
 from muttd.store.contract import Store
 from muttd.workers.forwarder import Forwarder, ForwarderPolicy, Gates
 from muttd.workers.forwarder_metrics import ForwarderMetrics
@@ -190,7 +190,7 @@ class Dispatch:
         if self.router.routes.default is None or (name != MOOG and waited_s < self._orphan_grace_s):
             return
         stream = alert_stream(name)
-        while entries := await self._queue.take(stream, self._consumer, count=_ENTRIES, wait_s=0.0):
+        while entries := await self._take_abandoned(stream):
             for entry in entries:
                 batches = self.router.batches(decode_alerts(entry.payload))
                 await self._queue.ack(stream, [entry.entry_id], then_append=batches)
@@ -198,3 +198,10 @@ class Dispatch:
                     "dispatch: %d alerts for %s, which is not configured, go to %s",
                     entry.item_count, name, self.router.routes.default,
                 )  # fmt: skip
+
+    async def _take_abandoned(self, stream: str) -> list[Entry]:
+        taken = await self._queue.take(stream, self._consumer, count=_ENTRIES, wait_s=0.0)
+        # What a daemon held that was killed: no forwarder is there to take it over.
+        return taken or await self._queue.claim_idle(
+            stream, self._consumer, idle_s=self._orphan_grace_s, count=_ENTRIES
+        )

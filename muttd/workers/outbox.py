@@ -56,6 +56,7 @@ class Outbox:
         # In order of arrival. A dict, because an alert in the middle may be done first.
         self._waiting: dict[Outgoing, None] = {}
         self._left: Counter[str] = Counter()
+        self._alert_ids: set[str] = set()
         self.in_flight = 0
 
     def __len__(self) -> int:
@@ -64,6 +65,10 @@ class Outbox:
     def holds(self, entry_id: str) -> bool:
         """Whether alerts of that entry are in hand."""
         return entry_id in self._left
+
+    def has(self, alert_id: str) -> bool:
+        """Whether that alert is in hand."""
+        return alert_id in self._alert_ids
 
     @property
     def entry_ids(self) -> Collection[str]:
@@ -75,10 +80,12 @@ class Outbox:
         for each in alerts:
             self._waiting[each] = None
             self._left[each.entry_id] += 1
+            self._alert_ids.add(each.alert.alert_id)
 
     def done(self, outgoing: Outgoing) -> bool:
         """Forget an alert. Whether it was the last one of its entry."""
         del self._waiting[outgoing]
+        self._alert_ids.discard(outgoing.alert.alert_id)
         self._left[outgoing.entry_id] -= 1
         if self._left[outgoing.entry_id]:
             return False

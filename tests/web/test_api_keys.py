@@ -107,6 +107,11 @@ async def test_a_key_may_expire(site: Site) -> None:
         ({"name": "a", "role": "viewer", "expires_at": "2020-01-01T00:00:00Z"}, ["expires_at"]),
         ({"name": "a", "role": "viewer", "expires_at": "tomorrow"}, ["expires_at"]),
         ({"name": "a", "role": "viewer", "expires_at": 5}, ["expires_at"]),
+        # In UTC it is in the year 10000: a row that no daemon could read again.
+        (
+            {"name": "a", "role": "viewer", "expires_at": "9999-12-31T23:59:59-01:00"},
+            ["expires_at"],
+        ),
         ({"name": "a", "role": "viewer", "key": "mine"}, ["key"]),
     ],
 )

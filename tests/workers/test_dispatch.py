@@ -140,17 +140,20 @@ async def test_what_waits_for_a_destination_that_is_gone_goes_where_the_routes_s
     scene: Scene, webhooks: tuple[ScriptedWebhook, ScriptedWebhook], nursery: trio.Nursery
 ) -> None:
     first, _ = webhooks
+    await scene.raise_alert("in the hands of the dead", "gone")
+    # A daemon that was killed holds it, and no forwarder is there to take it over.
+    assert len(await scene.queue.take(alert_stream("gone"), "killed", count=1, wait_s=0.0)) == 1
     await scene.raise_alert("for nobody", "gone")
     await scene.raise_alert("for moog", "moog")
     scene.dispatch.replace({"tickets": a_line("tickets", first)}, routes("tickets"))
     nursery.start_soon(scene.dispatch.run)
 
     async def are_taken() -> Any:
-        return len(first.accepted) == 2
+        return len(first.accepted) == 3
 
     await wait_until(are_taken)
     texts = {call.body["description"] for call in first.accepted}
-    assert texts == {"for nobody", "for moog"}
+    assert texts == {"for nobody", "for moog", "in the hands of the dead"}
 
 
 async def test_without_any_destination_alerts_stay_where_they_are(

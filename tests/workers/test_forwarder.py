@@ -133,6 +133,25 @@ def scene(queue: Queue, store: Store, registry: CollectorRegistry) -> Scene:
     return Scene(queue, store, registry)
 
 
+async def test_an_alert_that_is_queued_twice_is_sent_once(
+    scene: Scene, nursery: trio.Nursery
+) -> None:
+    scene.destination.gate = trio.Event()
+    alerts = await scene.raise_alerts("a", "b")
+    # The ack that appends them was made again, because its answer got lost.
+    await scene.queue.append(Stream.ALERT, [Batch(encode_alerts(alerts), len(alerts))])
+    await scene.raise_alerts("c")
+    nursery.start_soon(scene.forwarder.run)
+
+    async def is_all_tried() -> bool:
+        return len(scene.destination.attempts) == 3
+
+    await wait_until(is_all_tried)
+    scene.destination.gate.set()
+    await scene.wait_empty()
+    assert sorted(scene.destination.taken) == ["a", "b", "c"]
+
+
 async def test_alerts_leave_in_the_order_they_were_raised(
     scene: Scene, nursery: trio.Nursery
 ) -> None:

@@ -62,6 +62,16 @@ def test_an_entry_is_done_with_its_last_alert() -> None:
     assert len(outbox) == 0
 
 
+def test_an_alert_is_in_hand_until_it_is_done() -> None:
+    outbox = Outbox()
+    a = outgoing("a")
+    assert not outbox.has(a.alert.alert_id)
+    outbox.add([a])
+    assert outbox.has(a.alert.alert_id)
+    outbox.done(a)
+    assert not outbox.has(a.alert.alert_id)
+
+
 def test_there_is_an_alternative_when_two_signatures_are_there() -> None:
     outbox = Outbox()
     outbox.add([outgoing("a"), outgoing("a!")])

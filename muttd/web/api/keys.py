@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -53,7 +53,8 @@ def _name(value: object) -> str:
 
 def _moment(value: object) -> datetime:
     try:
-        moment = msgspec.convert(value, _Moment)
+        # In UTC, where what is near the year 10000 is no time any more.
+        moment = msgspec.convert(value, _Moment).astimezone(UTC)
     except (msgspec.ValidationError, OverflowError) as exc:
         raise ValueError("must be an RFC 3339 time with an offset or Z") from exc
     if moment <= utc_now():
