@@ -143,7 +143,8 @@ local function is_same_thing(names, others)
     return is_part(names, others) or is_part(others, names)
 end
 
--- A problem: signature, what it is about, when, and where it waits in `later` if it does.
+-- A problem: signature, what it is about, when, and where it waits in `later` if it does; or as
+-- what it was put into the outbox.
 local function keep_problem(claim, problems, waits)
     local others, kept = {}, {}
     for _, problem in ipairs(problems) do
@@ -154,11 +155,14 @@ local function keep_problem(claim, problems, waits)
     put('open', claim.pair, kept, claim.at)
 end
 
+local function is_due(problem) return string.sub(problem[4], 1, 6) == 'alert:' end
+
 -- A problem that is held back, and whose receiver thinks it is over, is raised later.
 local function hold_reopened(claim, till)
     local problems = get('open', claim.pair) or {}
     for _, problem in ipairs(problems) do
-        if problem[1] == claim.signature and problem[4] == '' then return end
+        local waits = problem[4] ~= '' and not is_due(problem)
+        if problem[1] == claim.signature and not waits then return end
     end
     keep_problem(claim, problems, claim.key)
     local later = {claim.id, claim.alert, claim.pair, claim.signature, claim.interval}
@@ -209,9 +213,10 @@ local function cleared(claim)
             kept[#kept + 1] = problem
         else
             is_known = true
-            if problem[4] ~= '' then
+            if problem[4] ~= '' and not is_due(problem) then
                 drop('later', problem[4])
-            else
+            elseif problem[4] == '' or not drop('due', problem[4]) then
+                -- Not in the outbox any more, where its clear would overtake it.
                 ended[#ended + 1] = problem[1]
             end
         end

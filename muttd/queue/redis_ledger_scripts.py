@@ -61,7 +61,7 @@ for i = 1, #ripe, 2 do
     put('due', 'alert:' .. later[1], {'alert', place, state[3] - 1, 0, later[2]}, place)
     local problems = get('open', later[3]) or {}
     for _, problem in ipairs(problems) do
-        if problem[1] == later[4] then problem[4] = '' end
+        if problem[1] == later[4] then problem[4] = 'alert:' .. later[1] end
     end
     put('open', later[3], problems, place)
 end

@@ -244,7 +244,7 @@ def _hold_reopened(books: Books, claim: Claim, until_us: int) -> None:
     """A problem that is held back, and whose receiver thinks it is over, is raised later."""
     problems = books.get("open", claim.pair) or []
     for problem in problems:
-        if problem[0] == claim.signature and not problem[3]:
+        if problem[0] == claim.signature and (not problem[3] or _is_due(problem)):
             return
     _keep_problem(books, claim, problems, claim.repeat_key)
     later: Value = [claim.alert_id, claim.alert, claim.pair, claim.signature, claim.interval_us]
@@ -267,7 +267,8 @@ def _open(books: Books, claim: Claim) -> list[str]:
 
 
 def _keep_problem(books: Books, claim: Claim, problems: Value, waits: str) -> None:
-    # A problem: signature, what it is about, when, and where it waits in `later` if it does.
+    # A problem: signature, what it is about, when, and where it waits in `later` if it does; or as
+    # what it was put into the outbox.
     others = [problem for problem in problems if problem[0] != claim.signature]
     kept = [*others[1 - MOST_OPEN_OF_ONE :], [claim.signature, claim.names, claim.at_us, waits]]
     books.put("open", claim.pair, kept, claim.at_us)
@@ -280,9 +281,10 @@ def _cleared(books: Books, claim: Claim) -> Value:
             kept.append(problem)
             continue
         is_known = True
-        if problem[3]:
+        if problem[3] and not _is_due(problem):
             books.drop("later", problem[3])
-        else:
+        elif not problem[3] or not books.drop("due", problem[3]):
+            # Not in the outbox any more, where its clear would overtake it.
             ended.append(problem[0])
     if not is_known:
         early = books.get("early", claim.pair) or []
@@ -293,6 +295,10 @@ def _cleared(books: Books, claim: Claim) -> Value:
     else:
         books.drop("open", claim.pair)
     return [Said.CLEAR.value, 0, "", ended]
+
+
+def _is_due(problem: Value) -> bool:
+    return str(problem[3]).startswith("alert:")
 
 
 def _is_same_thing(names: list[str], others: list[str]) -> bool:
@@ -312,7 +318,7 @@ def due(books: Books, now_us: int, window_us: int) -> tuple[list[Due], LedgerSta
         problems = books.get("open", pair) or []
         for problem in problems:
             if problem[0] == signature:
-                problem[3] = ""
+                problem[3] = f"alert:{alert_id}"
         books.put("open", pair, problems, place)
     for kind, kept_us in (*KEPT_US.items(), ("groups", window_us)):
         books.expire(kind, now_us - kept_us)

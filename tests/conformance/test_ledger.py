@@ -265,9 +265,23 @@ async def test_a_problem_that_comes_back_while_held_back_is_raised_at_the_end(
     # The newest of them; the two before it were held back.
     expected = Due("alert:e5.1", "alert", T + 60 * S, 2, 0, "alert 5 é")
     assert await due(ledger, now=T + 61 * S) == [expected]
+    await ledger.settle([("alert:e5.1", a_batch(1))])
     # It is open now, and stands for others.
     assert await said(ledger, flap(6, 62)) == [(Said.HOLD, 0, "e5.1")]
     assert await ended(ledger, flap(7, 63, is_clear=True)) == [["sw1::LINK::down::Gi0/1"]]
+
+
+async def test_a_clear_does_not_overtake_its_problem_in_the_outbox(
+    bench: Bench, ledger: Ledger
+) -> None:
+    claims = [a_claim(n, at=n, pair="1@sw1", is_clear=n == 2) for n in (1, 2, 3)]
+    await ledger.judge(claims)
+    [found] = await due(ledger, now=T + 70 * S)
+    # It was not raised yet, and is over: neither of the two is sent.
+    assert await ended(ledger, a_claim(4, at=71, pair="1@sw1", is_clear=True)) == [[]]
+    await ledger.settle([(found.due_id, a_batch(1))])
+    assert await due(ledger, now=T + 71 * S) == []
+    assert (await bench.queue.depth(ALERT)).items == 0
 
 
 async def test_a_problem_that_is_over_before_the_end_is_not_raised(ledger: Ledger) -> None:
