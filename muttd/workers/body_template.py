@@ -9,7 +9,7 @@ nothing of the daemon. What it makes must be JSON; that is tried out on two samp
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -86,7 +86,7 @@ class BodyTemplate:
         if self._template is None:
             return msgspec.json.encode(values)
         try:
-            body = self._template.render(values).encode()
+            body = _bounded(self._template.generate(values))
         except Exception as exc:
             # Whatever an expression of the operator's can raise.
             raise BadTemplate(f"{type(exc).__name__}: {exc}") from exc
@@ -97,6 +97,16 @@ class BodyTemplate:
         except msgspec.DecodeError as exc:
             raise BadTemplate(f"what it makes is no JSON: {_place(str(exc), body)}") from exc
         return body
+
+
+def _bounded(parts: Iterator[str]) -> bytes:
+    """What a template makes; no more of it is made than shows that it is too much."""
+    body = bytearray()
+    for part in parts:
+        body += part.encode()
+        if len(body) > MAX_BODY_OCTETS:
+            break
+    return bytes(body)
 
 
 def _place(said: str, body: bytes) -> str:

@@ -53,6 +53,12 @@ def test_without_a_template_the_body_is_every_value() -> None:
         ('{% include "/etc/passwd" %}', "no loader"),
         ('{"a": "{% for i in range(10000000) %}x{% endfor %}"}', "Range too big"),
         ('{"a": "{% for i in range(99999) %}{{ "x" * 100 }}{% endfor %}"}', "more than"),
+        # A terabyte, of which four megabytes are made.
+        (
+            "{% for i in range(99999) %}{% for j in range(99999) %}{{ 'x' * 100 }}"
+            "{% endfor %}{% endfor %}",
+            "more than",
+        ),
         ('{"a": {{ 1 / 0 }} }', "ZeroDivisionError"),
         ('{"a": {{ event.update({}) | tojson }} }', "unsafe"),
     ],
