@@ -81,6 +81,7 @@ def test_every_setting_can_be_set_by_its_name() -> None:
             "MUTTD_HTTP_TLS_KEY": "/etc/mutt/http.key",
             "MUTTD_HTTP_MAX_BODY_OCTETS": "4096",
             "MUTTD_HTTP_MAX_CONNECTIONS": "20",
+            "MUTTD_HTTP_MAX_CONNECTIONS_PER_PEER": "20",
             "MUTTD_HTTP_REQUEST_TIMEOUT_S": "3",
             "MUTTD_HTTP_IDLE_TIMEOUT_S": "4",
             "MUTTD_HTTP_SEND_TIMEOUT_S": "5",

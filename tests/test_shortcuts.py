@@ -42,6 +42,8 @@ ALLOWED = {
     "muttd/tls_files.py": {"CERT_NONE"},  # a listener that asks its peers for no certificate
     # It trusts the daemon's own certificate, that one alone, whatever names are in it.
     "muttd/commands/healthcheck.py": {"check_hostname=False"},
+    # It writes JSON, which is read again before it is sent; nothing of it is markup.
+    "muttd/workers/body_template.py": {"autoescape=False"},
 }
 
 

@@ -111,11 +111,6 @@ class Sieve:
                 flags=hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_DOTALL,
             )
 
-    @property
-    def narrows(self) -> bool:
-        """Whether it keeps anything back."""
-        return self._database is not None
-
     def candidates(self, encoded: Sequence[bytes]) -> Sequence[int]:
         """The places of those that may match, rising."""
         if self._database is None:

@@ -78,7 +78,8 @@ def boolean_param(name: str, text: str) -> Param[bool]:
 
 def choice_param(name: str, text: str, choices: type[E]) -> Param[E]:
     """One of an enumeration's values, whatever their case."""
-    schema = {"type": "string", "enum": [each.value for each in choices]}
+    # An empty value is no value, here as everywhere.
+    schema = {"type": "string", "enum": [*(each.value for each in choices), ""]}
     return Param(name, text, schema, lambda value: _parse_choice(value, choices))
 
 

@@ -76,7 +76,7 @@ def _operation(name: str, operation: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _parameter(parameter: Mapping[str, Any]) -> str:
-    values = parameter["schema"].get("enum")
+    values = [each for each in parameter["schema"].get("enum", ()) if each != ""]
     which = f" One of {', '.join(values)}." if values else ""
     return f"- `{parameter['name']}` ({parameter['in']}): {parameter['description']}{which}"
 

@@ -36,6 +36,8 @@ class Account:
         reported: Not stored; counted by the daemon that dropped it.
         cut_off: Not stored; given to a daemon within CUT_OFF_S of its SIGKILL.
         lost: Not stored, and nobody said so.
+        lost_at: Of each that is lost or reported: its number, and how many seconds before the last
+            one it was sent.
         lost_acknowledged: Numbers not stored though the sender was told yes.
         doubled: Numbers stored more than once.
     """
@@ -49,6 +51,7 @@ class Account:
     reported: int
     cut_off: int
     lost: int
+    lost_at: list[tuple[int, float]]
     lost_acknowledged: Sequence[int]
     doubled: Sequence[int]
 
@@ -121,6 +124,11 @@ def _account(
         reported=reported,
         cut_off=len(cut_off),
         lost=silent - reported,
+        lost_at=[
+            (number, round(ledger.sent[-1][0] - ledger.sent[number][0], 2))
+            for number in left
+            if number not in unanswered and number not in cut_off
+        ],
         lost_acknowledged=[number for number in missing if number in ledger.acknowledged],
         doubled=[number for number, count in stored.items() if count > 1],
     )
@@ -179,7 +187,8 @@ def assert_nothing_is_lost(load: Load, fleet: Fleet, cluster: Cluster) -> list[A
     for account in accounts:
         assert account.lost_acknowledged == [], f"{account.kind}\n{table}"
         assert account.doubled == [], f"{account.kind}\n{table}"
-        assert account.lost == 0, f"{account.kind}\n{table}"
+        # Each with the seconds from its sending to the last one's: which fault it fell into.
+        assert account.lost == 0, f"{account.kind} {account.lost_at}\n{table}"
         assert account.stored > 0, f"{account.kind}\n{table}"
     assert doubled_event_ids(cluster) == []
     return accounts

@@ -164,6 +164,7 @@ def test_every_panel_and_every_rule_has_data_from_a_real_scrape(
     # A rate needs two samples, and the first has to come before what it counts.
     eventually(lambda: prometheus.query("muttd_build_info"))
     daemon.post("/api/v2/rules", a_rule())
+    eventually(lambda: daemon.get("/api/v2/status")["rules"]["active"], lambda n: n == 1)
     for number in range(50):
         daemon.send_udp(b"<13>host: LINK-3-UPDOWN %d" % number)
     eventually(

@@ -221,3 +221,11 @@ def test_a_problem_and_its_end_name_the_same() -> None:
     closed = [Varbind("alarmText.0", "1.3.6.1.4.1.1.0", "OCTET STRING", 'door "A" closed')]
     opened = an_event("", trap_oid="1.2", varbinds=words)
     assert names_of(opened) == names_of(an_event("", trap_oid="1.3", varbinds=closed)) == ["A"]
+
+
+def test_the_account_of_a_windows_event_is_what_it_is_about_and_its_session_is_not() -> None:
+    event = "An account failed to log on. Account Name:\t\t{} Logon ID:\t\t{}"
+    assert list(names_of(an_event("Account Name:\t\talice"))) == ["alice"]
+    assert list(names_of(an_event("Account Name:\t\t-"))) == []
+    assert list(names_of(an_event("Logon ID:\t\t0x3E7"))) == []
+    assert signature(event.format("alice\t", "0x1")) != signature(event.format("bob\t", "0x1"))

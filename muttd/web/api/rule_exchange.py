@@ -99,7 +99,7 @@ _FILE = Body({_JSON: _FILE_SCHEMA, _YAML: {"type": "string"}})
 @call(
     "Every rule as a file, which import takes.",
     params=(FORMAT,),
-    answer=(ok(str, media_type=_YAML), ok(RuleFile)),
+    answer=(ok(RuleFile, media_type=_YAML), ok(RuleFile)),
 )
 async def export_rules(request: Request) -> Response:
     """GET /api/v2/rules/export."""
