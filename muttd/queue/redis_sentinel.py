@@ -29,6 +29,7 @@ class _Opinion:
     epoch: int
     primary: Server
     is_failing_over: bool
+    is_down: bool
 
 
 class Sentinels:
@@ -77,6 +78,9 @@ class Sentinels:
     def is_steady(self, primary: Server, attempt: Attempt, *, must_hear_all: bool) -> bool:
         """Whether a majority of the sentinels stands by this primary, and none is replacing it.
 
+        One that holds it for down does not: when all of Redis was away and comes back, they may
+        replace a primary that takes writes again, as long as they have not noticed.
+
         Args:
             primary: The one in question.
             attempt: Whose time it costs.
@@ -90,7 +94,11 @@ class Sentinels:
         if must_hear_all and len(opinions) < len(self._options.servers):
             return False
         newest = max((each.epoch for each in opinions), default=0)
-        backing = [each for each in opinions if (each.primary, each.epoch) == (primary, newest)]
+        backing = [
+            each
+            for each in opinions
+            if (each.primary, each.epoch) == (primary, newest) and not each.is_down
+        ]
         is_replaced = any(each.primary == primary and each.is_failing_over for each in opinions)
         return len(backing) >= self._majority and not is_replaced
 
@@ -112,4 +120,6 @@ def _opinion(said: object) -> _Opinion:
         primary=(str(said["ip"]), int(said["port"])),
         # A text or a set, as redis-py has it; no flag's name is part of another's.
         is_failing_over="failover_in_progress" in said["flags"],
+        # Subjectively or objectively: s_down, o_down.
+        is_down="s_down" in said["flags"] or "o_down" in said["flags"],
     )
