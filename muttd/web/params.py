@@ -42,7 +42,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # "+" in a query string means a space; somebody pasted an offset without escaping it.
 _PASTED_OFFSET = re.compile(r"(?<=[0-9]) (?=[0-9]{2}:?[0-9]{2}$)")
 _OID = re.compile(r"\.?([0-9]+(?:\.[0-9]+)*)(?:\.\*|\.)?")
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 # Negotiation reads it before any handler does.
 _ALWAYS_KNOWN = "api_version"
@@ -91,7 +91,8 @@ def oid_param(name: str, text: str) -> Param[str]:
 
 def event_id_param(name: str, text: str) -> Param[str]:
     """An event's id."""
-    return Param(name, text, {"type": "string", "format": "uuid"}, _parse_event_id)
+    schema = {"type": "string", "pattern": f"^({_UUID.pattern})?$"}
+    return Param(name, text, schema, _parse_event_id)
 
 
 def moment_param(name: str, text: str, *, whole_day: bool = False) -> Param[datetime]:
