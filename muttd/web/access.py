@@ -39,6 +39,7 @@ class Access:
         self._sessions = sessions
         self._revision: int | None = None
         self._poked = trio.Event()
+        self._refreshing = trio.Lock()
         keys.expect_stored()
 
     def poke(self) -> None:
@@ -51,11 +52,13 @@ class Access:
         Raises:
             StoreUnavailable: What was in force stays so.
         """
-        revision = await self._store.access_revision()
-        if revision != self._revision:
-            self._keys.use_stored(await self._store.api_keys())
-            self._sessions.forget()
-            self._revision = revision
+        # One at a time: of two, the one that asked first could bring a revoked key back.
+        async with self._refreshing:
+            revision = await self._store.access_revision()
+            if revision != self._revision:
+                self._keys.use_stored(await self._store.api_keys())
+                self._sessions.forget()
+                self._revision = revision
 
     async def run(self) -> None:
         """Follow the store until cancelled."""

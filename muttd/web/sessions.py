@@ -71,6 +71,8 @@ class Sessions:
         # token hash -> session, or None where there is none; the one asked for longest ago first.
         # No token is asked for before it is given, so that "none" stays true.
         self._cached: OrderedDict[bytes, StoredSession | None] = OrderedDict()
+        # Rises whenever sessions end: what the store was asked before says nothing about now.
+        self._endings = 0
         self._used: set[bytes] = set()
 
     async def open(self, principal: Principal) -> tuple[str, str]:
@@ -125,10 +127,12 @@ class Sessions:
         if found is not None:
             token_hash = digest_of(found[0])
             await self._store.close_session(token_hash)
+            self._endings += 1
             self._cache(token_hash, None)
 
     def forget(self) -> None:
         """Ask the store again about every session: some have ended elsewhere."""
+        self._endings += 1
         self._cached.clear()
 
     async def flush(self) -> None:
@@ -154,8 +158,7 @@ class Sessions:
                 self._keys.must_know()
                 continue
             if is_use:
-                self._cache(session.token_hash, replace(session, used_at=self._clock()))
-                self._used.add(session.token_hash)
+                self._use(session)
             return token, principal
         return None
 
@@ -165,11 +168,19 @@ class Sessions:
             if session is None or self._is_live(session):
                 return session
             # Another daemon may have seen it since.
+        endings = self._endings
         session = await self._store.find_session(token_hash)
         if session is not None and not self._is_live(session):
             session = None
-        self._cache(token_hash, session)
+        # It may have ended while the answer was on its way: kept, that answer would revive it.
+        if self._endings == endings:
+            self._cache(token_hash, session)
         return session
+
+    def _use(self, session: StoredSession) -> None:
+        self._used.add(session.token_hash)
+        if self._cached.get(session.token_hash) is not None:
+            self._cache(session.token_hash, replace(session, used_at=self._clock()))
 
     def _is_live(self, session: StoredSession) -> bool:
         now = self._clock()

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from muttd.errors import StoreUnavailable
-from muttd.store.access import KeyDraft
+from muttd.store.access import KeyDraft, StoredKey
 from muttd.store.contract import Change
 from muttd.store.sqlite import SqliteStore, open_store
 from muttd.web.access import CHECK_INTERVAL_S, Access
@@ -79,6 +80,31 @@ async def test_a_poke_is_quicker_than_the_next_look(
     await store.create_api_key(a_draft("second"), OPS)
     daemon.access.poke()
     await daemon.wait_known("second", is_known=True)
+
+
+async def test_a_slow_look_does_not_bring_a_revoked_key_back(
+    store: SqliteStore, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = Daemon(store)
+    made = await store.create_api_key(a_draft("s"), OPS)
+    read, asked, may_answer = store.api_keys, trio.Event(), trio.Event()
+
+    async def read_slowly() -> list[StoredKey]:
+        keys = await read()
+        if not asked.is_set():
+            asked.set()
+            await may_answer.wait()
+        return keys
+
+    monkeypatch.setattr(store, "api_keys", read_slowly)
+    async with trio.open_nursery() as looks:
+        looks.start_soon(daemon.access.refresh)
+        await asked.wait()
+        await store.revoke_api_key(made.id, OPS)
+        looks.start_soon(daemon.access.refresh)
+        await trio.testing.wait_all_tasks_blocked()
+        may_answer.set()
+    assert daemon.keys.check("s") is None
 
 
 async def test_while_the_store_is_away_who_was_let_in_stays_so(

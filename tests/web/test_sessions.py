@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
+import trio
 from web_site import Clock
 
-from muttd.store.access import KeyDraft
+from muttd.store.access import KeyDraft, StoredSession
 from muttd.store.contract import Change, Store
 from muttd.store.sqlite import open_store
 from muttd.web import sessions as sessions_module
@@ -153,6 +155,41 @@ async def test_a_closed_session_is_nobodys_as_soon_as_the_others_look(
     assert await sessions.principal(cookie) is None
     elsewhere.forget()
     assert await elsewhere.principal(cookie) is None
+
+
+@pytest.mark.parametrize("is_use", [True, False])
+@pytest.mark.parametrize("closed", ["here", "elsewhere"])
+async def test_an_answer_on_its_way_does_not_revive_a_session_that_was_closed(
+    sessions: Sessions,
+    elsewhere: Sessions,
+    admin: Principal,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    closed: str,
+    *,
+    is_use: bool,
+) -> None:
+    cookie = await opened(elsewhere, admin)
+    find, asked, may_answer = store.find_session, trio.Event(), trio.Event()
+
+    async def find_slowly(token_hash: bytes) -> StoredSession | None:
+        found = await find(token_hash)
+        if not asked.is_set():
+            asked.set()
+            await may_answer.wait()
+        return found
+
+    monkeypatch.setattr(store, "find_session", find_slowly)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(sessions.principal, cookie, is_use=is_use))
+        await asked.wait()
+        if closed == "here":
+            await sessions.close(cookie)
+        else:
+            await elsewhere.close(cookie)
+            sessions.forget()
+        may_answer.set()
+    assert await sessions.principal(cookie) is None
 
 
 async def test_a_session_ends_with_its_key(
