@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import trio
 
 from muttd.accounts import Account
+from muttd.errors import StoreUnavailable
 from muttd.listeners.http import serve_http
 from muttd.listeners.http_options import HttpLimits, HttpMetrics, HttpOptions
 from muttd.listeners.tls import ServerTls
@@ -83,7 +85,9 @@ def _services(
 
     async def access_changed() -> None:
         parts.backends.bulletin.announce(Topic.ACCESS)
-        await access.refresh()
+        # The change is stored: not to be able to read it just now does not undo it.
+        with suppress(StoreUnavailable):
+            await access.refresh()
 
     return Services(
         store=parts.backends.store,

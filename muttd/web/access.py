@@ -1,7 +1,7 @@
 """Follow the store in who may come in: keys made or revoked, sessions ended, on any daemon.
 
-    every second, or poked --> revision --changed?--> keys into the ring, cached sessions forgotten
-    every minute           --> which sessions were used
+    twice a second, or poked --> revision --changed?--> keys into the ring, sessions forgotten
+    every minute             --> which sessions were used
 
 The store away: who was let in stays so; a key that only the store knows is told 503, never 401.
 """
@@ -17,7 +17,8 @@ from muttd.store.access import AccessStore
 from muttd.web.auth import KeyRing
 from muttd.web.sessions import Sessions
 
-CHECK_INTERVAL_S = 1.0
+# A key that was revoked is refused everywhere within a second, also where no news gets through.
+CHECK_INTERVAL_S = 0.5
 # Of a session that lasts hours.
 _FLUSH_INTERVAL_S = 60.0
 

@@ -43,8 +43,9 @@ HANDSHAKE_S = 10.0
 # RFC 6455, 5.5.2: FIN 1 | RSV 000 | opcode 1001 || mask 0 | length 0
 PING_FRAME = b"\x89\x00"
 PING_S = 30.0
-# How long somebody looks on who may no more.
-RECHECK_S = 1.0
+# How long somebody looks on who may no more, once this daemon knows: with the time that takes, a
+# second.
+RECHECK_S = 0.4
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,7 @@ class _Pages:
         self._keys = services.keys
         self._secure = services.secure_cookies
         self._sessions = sessions
+        self._access_changed = services.access_changed
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(str(resources.files("muttd.web") / "templates")),
             autoescape=True,
@@ -201,6 +202,7 @@ class _Pages:
         is_ours = await self._sessions.check_csrf(cookies, form.get("csrf_token", ""))
         if same_origin and is_ours:
             await self._sessions.close(cookies)
+            await self._access_changed()
         elif await self._sessions.principal(cookies) is not None:
             # Someone else's page asked. Nothing happens, and the person stays where he was.
             return RedirectResponse("/live", status_code=303, headers=_HEADERS)

@@ -70,7 +70,8 @@ class Services:
         max_body_octets: Longest request body, after decompression too.
         secure_cookies: Whether the page is served over TLS.
         ingest_limits: How many events one key and one address may post.
-        access_changed: Puts keys made or revoked in force here, and tells the other daemons.
+        access_changed: Puts keys made or revoked in force here, and tells the other daemons of
+            them and of sessions that ended.
         summary: Rates and top talkers of this daemon, for GET /api/v2/metrics.
         service_levels: The document of GET /api/v2/slo.
         count_received: Told of every ingest request: how many items it brought, and how many of
