@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -230,8 +231,12 @@ class SqliteFile:
         connection.create_function("folded_contains", 2, _folded_contains, deterministic=True)
         return connection
 
-    def prepare(self, migrations: Path) -> None:
+    def prepare(self, migrations: Path, *, as_it_is: bool) -> None:
         """Set the file up and bring its schema to the newest version. Blocks.
+
+        Args:
+            migrations: As open_sqlite has it.
+            as_it_is: Refuse a schema that is not the newest.
 
         Raises:
             StoreRefused: Not a database, not ours, or newer than this program.
@@ -248,7 +253,7 @@ class SqliteFile:
             # Debian compiles it on. It writes zeros over all that is deleted, which doubles
             # the cost of an ack, and no secret is ever in these files.
             self._writer.execute("PRAGMA secure_delete = OFF")
-            _migrate(self.path, self._writer, migrations)
+            _migrate(self.path, self._writer, migrations, as_it_is=as_it_is)
 
     def close(self) -> None:
         """Close every connection; the last one folds the write-ahead log into the file. Blocks."""
@@ -261,10 +266,12 @@ def _folded_contains(text: str | None, folded: str) -> bool:
     return text is not None and folded in text.casefold()
 
 
-def _migrate(path: Path, connection: sqlite3.Connection, directory: Path) -> None:
+def _migrate(
+    path: Path, connection: sqlite3.Connection, directory: Path, *, as_it_is: bool
+) -> None:
     known = read_migrations(directory)
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
-    if tables and "schema_migrations" not in tables:
+    if (tables or as_it_is) and "schema_migrations" not in tables:
         raise StoreRefused(f"{path} is a database, but not one that muttd made")
     connection.execute(
         "CREATE TABLE IF NOT EXISTS schema_migrations"
@@ -274,7 +281,12 @@ def _migrate(path: Path, connection: sqlite3.Connection, directory: Path) -> Non
     connection.execute("BEGIN EXCLUSIVE")
     try:
         applied = dict(connection.execute("SELECT version, name FROM schema_migrations"))
-        for migration in pending_migrations(str(path), applied, known):
+        pending = pending_migrations(str(path), applied, known)
+        if pending and as_it_is:
+            raise StoreRefused(
+                f"{path} lacks {', '.join(map(str, pending))}: start muttd once, which adds it"
+            )
+        for migration in pending:
             for statement in _statements(migration.script):
                 connection.execute(statement)
             connection.execute(
@@ -300,18 +312,21 @@ def _statements(script: str) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def open_sqlite(path: Path, migrations: Path) -> AsyncIterator[SqliteFile]:
+async def open_sqlite(
+    path: Path, migrations: Path, *, as_it_is: bool = False
+) -> AsyncIterator[SqliteFile]:
     """Open a SQLite file, creating it or bringing its schema up to date.
 
     Args:
         path: The file; its directory exists.
         migrations: The directory with 0001_name.sql, 0002_name.sql, ...
+        as_it_is: Do neither: the file has to be there, at the newest schema.
 
     Raises:
         StoreRefused: Not a database, not ours, newer than this program, or cannot be opened.
         StoreUnavailable: The disk is full, or another process holds the file.
     """
-    file = await trio.to_thread.run_sync(_open, path, migrations)
+    file = await trio.to_thread.run_sync(partial(_open, path, migrations, as_it_is=as_it_is))
     try:
         yield file
     finally:
@@ -321,16 +336,17 @@ async def open_sqlite(path: Path, migrations: Path) -> AsyncIterator[SqliteFile]
             await trio.to_thread.run_sync(file.close)
 
 
-def _open(path: Path, migrations: Path) -> SqliteFile:
+def _open(path: Path, migrations: Path, *, as_it_is: bool) -> SqliteFile:
+    flags = os.O_RDWR | os.O_CLOEXEC | (0 if as_it_is else os.O_CREAT)
     try:
         # Log texts are nobody else's to read. SQLite gives -wal and -shm the same mode.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(os.open(path, flags, 0o600))
     except OSError as exc:
         raise StoreRefused(f"{path} cannot be opened: {exc.strerror}") from exc
     with _translated(path, opening=True):
         file = SqliteFile(path)
     try:
-        file.prepare(migrations)
+        file.prepare(migrations, as_it_is=as_it_is)
     except BaseException:
         file.close()
         raise

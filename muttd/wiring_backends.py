@@ -128,6 +128,27 @@ async def open_backends(
         yield backends
 
 
+@asynccontextmanager
+async def open_store_alone(settings: Settings) -> AsyncIterator[Store]:
+    """Open the store that the settings choose, with the daemon beside it or without one.
+
+    Nothing is made and no schema is brought up to date: that is the daemon's, or muttd migrate's.
+
+    Raises:
+        ConfigError: The URL is none that the backend understands.
+        StoreRefused: There is none, or its schema is not the one that this program knows.
+    """
+    database = database_options(settings)
+    if database is None:
+        async with open_store(settings.state_dir / "store.db", as_it_is=True) as store:
+            yield store
+    else:
+        async with open_postgres_store(
+            dataclasses.replace(database, auto_migrate=False)
+        ) as postgres:
+            yield postgres
+
+
 def _limits(settings: Settings) -> dict[Stream, int]:
     return {Stream.INGEST: settings.queue.max_events, Stream.ALERT: _ALERT_LIMIT}
 

@@ -39,7 +39,8 @@ MAY_IMPORT = {
     "listeners": NOUNS | {"protocol", "accounts", "sources"},
     "workers": NOUNS
     | {"mibs", "queue", "store", "rules", "protocol", "accounts", "backoff", "dynamic"},
-    "web": NOUNS | {"queue", "store", "rules", "mibs", "protocol.mib", "accounts", "dynamic"},
+    "web": NOUNS
+    | {"api_keys", "queue", "store", "rules", "mibs", "protocol.mib", "accounts", "dynamic"},
     "commands": NOUNS
     | {"protocol", "rules", "settings", "settings_text", "settings_values", "logs"},
     "errors": set(),
@@ -50,6 +51,7 @@ MAY_IMPORT = {
     "backoff": set(),
     "pulse": set(),
     "notify": set(),
+    "api_keys": {"event", "store.access"},
     "state_dir": {"errors"},
     "snmp_users": {"errors", "protocol"},
     "destinations": {"errors", "settings_values"},
@@ -96,6 +98,7 @@ WIRING = {
 MAY_IMPORT_WIRING = {
     "commands.run": {"daemon", "wiring_reload", "wiring_secrets"},
     "commands.migrate": {"wiring_backends", "wiring_secrets", "store.postgres"},
+    "commands.keys_in_store": {"api_keys", "store.access", "wiring_backends", "wiring_secrets"},
     "commands.client": {"wiring_secrets"},
 }
 

@@ -1,8 +1,9 @@
-"""muttd keys create, list, revoke: API keys, over the REST API of a running daemon.
+"""muttd keys create, list, revoke: API keys, over the REST API of a running daemon or without one.
 
     create NAME --role viewer [--expires 90d]     prints the key, once, on stdout and nothing else
     list                                          who has one; never the keys
     revoke ID                                     it stops working on every daemon in a second
+    ... --store                                   in the store itself: no daemon, no key needed
 
 To rotate a key: create another of the same name, hand it over, revoke the old one.
 """
@@ -13,12 +14,23 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
-from muttd.commands.client import add_client_options, open_client
-from muttd.commands.outcome import EX_OK, EX_USAGE, CommandFailed
+from muttd.commands.client import DEFAULT_URL, Client, add_client_options, open_client
+from muttd.commands.outcome import (
+    EX_NOPERM,
+    EX_OK,
+    EX_UNAVAILABLE,
+    EX_USAGE,
+    CommandFailed,
+)
 from muttd.commands.terminal import table
+
+if TYPE_CHECKING:
+    from muttd.commands.keys_in_store import KeysInStore
 
 ROLES = ("ingest", "viewer", "operator", "admin")
 _PATH = "/api/v2/keys"
@@ -39,43 +51,97 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     creating.add_argument("--reason", help="why, for the audit")
     creating.add_argument("--json", action="store_true", help="for a machine")
-    add_client_options(creating)
+    _add_source(creating)
     creating.set_defaults(command=create_key)
 
     listing = actions.add_parser("list", help="show who has a key")
     listing.add_argument("--all", action="store_true", help="revoked and expired ones too")
     listing.add_argument("--json", action="store_true", help="for a machine")
-    add_client_options(listing)
+    _add_source(listing)
     listing.set_defaults(command=list_keys)
 
     revoking = actions.add_parser("revoke", help="end a key and its sessions")
     revoking.add_argument("id", type=int, help="as list shows it")
     revoking.add_argument("--reason", help="why, for the audit")
-    add_client_options(revoking)
+    _add_source(revoking)
     revoking.set_defaults(command=revoke_key)
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    add_client_options(parser)
+    parser.add_argument(
+        "--store",
+        action="store_true",
+        help="work in the store that the daemon's settings choose, by the right to write there: "
+        "when the daemon is down, or nobody has an admin key any more",
+    )
+
+
+class _KeysOfDaemon:
+    """The keys, asked of a daemon that runs."""
+
+    # Which store that is the daemon knows.
+    where = ""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def list(self) -> list[dict[str, Any]]:
+        keys: list[dict[str, Any]] = self._client.call("GET", _PATH)["keys"]
+        return keys
+
+    def create(
+        self, name: str, role: str, *, expires_at: datetime | None, reason: str | None
+    ) -> dict[str, Any]:
+        body = {"name": name, "role": role, "change_reason": reason}
+        if expires_at is not None:
+            body["expires_at"] = expires_at.isoformat()
+        return self._client.call("POST", _PATH, body=body)
+
+    def revoke(self, key_id: int, *, reason: str | None) -> None:
+        params = {"change_reason": reason} if reason else None
+        self._client.call("DELETE", f"{_PATH}/{key_id}", params=params)
+
+
+@contextmanager
+def _open_keys(
+    args: argparse.Namespace, environ: Mapping[str, str]
+) -> Iterator[_KeysOfDaemon | KeysInStore]:
+    if args.store:
+        if args.url != DEFAULT_URL or args.ca or args.key_file:
+            raise CommandFailed("--store goes with none of --url, --ca, --key-file", EX_USAGE)
+        # Here and not above: it is much to import, and few need it.
+        from muttd.commands.keys_in_store import KeysInStore
+
+        yield KeysInStore(environ, args.state_dir)
+        return
+    try:
+        with open_client(args, environ) as client:
+            yield _KeysOfDaemon(client)
+    except CommandFailed as exc:
+        if exc.exit_code not in (EX_NOPERM, EX_UNAVAILABLE):
+            raise
+        raise CommandFailed(f"{exc}; --store needs neither daemon nor key", exc.exit_code) from exc
 
 
 def create_key(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Make a key and print it."""
-    body = {"name": args.name, "role": args.role, "change_reason": args.reason}
-    if args.expires:
-        body["expires_at"] = _moment(args.expires, datetime.now(UTC))
-    with open_client(args, environ) as client:
-        made = client.call("POST", _PATH, body=body)
+    expires_at = _moment(args.expires, datetime.now(UTC)) if args.expires else None
+    with _open_keys(args, environ) as keys:
+        made = keys.create(args.name, args.role, expires_at=expires_at, reason=args.reason)
     if args.json:
         sys.stdout.write(json.dumps(made, indent=2) + "\n")
         return EX_OK
     sys.stdout.write(made["key"] + "\n")
-    sys.stderr.write(
-        f"key {made['id']} for {made['name']} ({made['role']}); it is not shown again\n"
-    )
+    whose = f"{made['name']} ({made['role']})"
+    sys.stderr.write(f"key {made['id']} for {whose}{keys.where}; it is not shown again\n")
     return EX_OK
 
 
 def list_keys(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Show who has a key."""
-    with open_client(args, environ) as client:
-        keys = client.call("GET", _PATH)["keys"]
+    with _open_keys(args, environ) as source:
+        keys = source.list()
     if not args.all:
         keys = [key for key in keys if key["is_valid"]]
     if args.json:
@@ -101,19 +167,18 @@ def list_keys(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def revoke_key(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Revoke a key."""
-    params = {"change_reason": args.reason} if args.reason else None
-    with open_client(args, environ) as client:
-        client.call("DELETE", f"{_PATH}/{args.id}", params=params)
-    sys.stderr.write(f"key {args.id} is revoked\n")
+    with _open_keys(args, environ) as keys:
+        keys.revoke(args.id, reason=args.reason)
+    sys.stderr.write(f"key {args.id} is revoked{keys.where}\n")
     return EX_OK
 
 
-def _moment(text: str, now: datetime) -> str:
+def _moment(text: str, now: datetime) -> datetime:
     span = _SPAN.fullmatch(text)
     if span is not None:
-        return (now + int(span[1]) * _UNITS[span[2]]).isoformat()
+        return now + int(span[1]) * _UNITS[span[2]]
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as exc:
         raise CommandFailed(f"--expires: {text!r} is neither 90d nor a time", EX_USAGE) from exc
-    return (moment if moment.tzinfo else moment.astimezone()).isoformat()
+    return moment if moment.tzinfo else moment.astimezone()

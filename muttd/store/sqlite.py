@@ -68,7 +68,11 @@ class SqliteStore(
 
 @asynccontextmanager
 async def open_store(
-    path: Path, *, sql_dir: Path | None = None, search_deadline_s: float = SEARCH_DEADLINE_S
+    path: Path,
+    *,
+    sql_dir: Path | None = None,
+    search_deadline_s: float = SEARCH_DEADLINE_S,
+    as_it_is: bool = False,
 ) -> AsyncIterator[SqliteStore]:
     """Open the embedded store.
 
@@ -76,11 +80,12 @@ async def open_store(
         path: store.db; its directory exists.
         sql_dir: The migrations, when they are not where find_sql_dir() looks.
         search_deadline_s: A search of events that takes longer is InvalidInput.
+        as_it_is: Neither make it nor bring its schema up to date.
 
     Raises:
         StoreRefused: It is damaged, newer than this program, or no store of ours.
         StoreUnavailable: The disk is full, or another process holds the file.
     """
     migrations = (sql_dir or find_sql_dir()) / "sqlite" / "store"
-    async with open_sqlite(path, migrations) as file:
+    async with open_sqlite(path, migrations, as_it_is=as_it_is) as file:
         yield SqliteStore(file, search_deadline_s=search_deadline_s)

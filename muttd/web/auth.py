@@ -11,13 +11,13 @@ digests and never written anywhere: not into a URL, a log line, a page or an err
 from __future__ import annotations
 
 import enum
-import hashlib
 import hmac
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from muttd.api_keys import digest_of
 from muttd.errors import ConfigError, StoreUnavailable
 from muttd.event import utc_now
 from muttd.store.access import StoredKey
@@ -223,11 +223,6 @@ def session_tokens(cookies: str) -> list[str]:
     """Every value that a Cookie header gives for a session; a sibling host can plant another."""
     pairs = (part.strip().partition("=") for part in cookies.split(";"))
     return [value for name, _, value in pairs if name == SESSION_COOKIE and value]
-
-
-def digest_of(secret: str) -> bytes:
-    """What is kept of a key or a token."""
-    return hashlib.sha256(secret.encode("utf-8", "replace")).digest()
 
 
 def _held(key_hash: bytes, name: str, role: Role, expires_at: datetime | None) -> _Held:

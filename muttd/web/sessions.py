@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from muttd.api_keys import digest_of
 from muttd.event import utc_now
 from muttd.store.access import AccessStore, SessionLimits, StoredSession
 from muttd.web.auth import (
@@ -27,7 +28,6 @@ from muttd.web.auth import (
     KeyRing,
     Principal,
     cookie_header,
-    digest_of,
     header,
     session_tokens,
 )

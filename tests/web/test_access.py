@@ -10,12 +10,13 @@ import pytest
 import trio
 import trio.testing
 
+from muttd.api_keys import digest_of
 from muttd.errors import StoreUnavailable
 from muttd.store.access import KeyDraft, StoredKey
 from muttd.store.contract import Change
 from muttd.store.sqlite import SqliteStore, open_store
 from muttd.web.access import CHECK_INTERVAL_S, Access
-from muttd.web.auth import KeyRing, Role, digest_of
+from muttd.web.auth import KeyRing, Role
 from muttd.web.sessions import Sessions
 
 OPS = Change("ops")

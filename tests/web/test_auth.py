@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from muttd.api_keys import digest_of
 from muttd.errors import ConfigError, StoreUnavailable
 from muttd.store.access import StoredKey
 from muttd.web.auth import (
@@ -15,7 +16,6 @@ from muttd.web.auth import (
     Principal,
     Role,
     cookie_header,
-    digest_of,
     expired_session_cookie,
     is_same_origin,
     session_cookie,

@@ -11,11 +11,12 @@ import pytest
 import trio
 from web_site import Clock
 
+from muttd.api_keys import digest_of
 from muttd.store.access import KeyDraft, StoredSession
 from muttd.store.contract import Change, Store
 from muttd.store.sqlite import open_store
 from muttd.web import sessions as sessions_module
-from muttd.web.auth import ApiKey, KeyRing, Principal, Role, digest_of
+from muttd.web.auth import ApiKey, KeyRing, Principal, Role
 from muttd.web.sessions import SESSION_IDLE, SESSION_LIFE, Sessions, authenticate
 
 HOUR_S = 3600.0

@@ -7,7 +7,6 @@ keys of one name overlap: make the new one, give it to whoever used the old one,
 from __future__ import annotations
 
 import enum
-import secrets
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -16,9 +15,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from muttd.event import iso_utc, utc_now
-from muttd.store.access import KeyDraft, StoredKey
-from muttd.web.auth import Principal, digest_of
+from muttd.api_keys import (
+    MAX_NAME_CHARACTERS,
+    checked_expiry,
+    checked_name,
+    digest_of,
+    new_secret,
+    stored_as_json,
+)
+from muttd.store.access import KeyDraft
+from muttd.web.auth import Principal
 from muttd.web.declared import GONE, made, ok
 from muttd.web.fields import CHANGE_REASON as REASON
 from muttd.web.fields import Field, ObjectBody, change_of, choice_field
@@ -27,10 +33,6 @@ from muttd.web.resource import MAY_ADMINISTER, call, given_of, resource
 from muttd.web.responses import JsonResponse, created, deleted
 from muttd.web.services import Services
 from muttd.web.shapes import ApiKeys, NewApiKey
-
-# 256 bits: nobody guesses it, and it still fits a line of a terminal.
-_KEY_OCTETS = 32
-MAX_NAME_CHARACTERS = 100
 
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -45,10 +47,7 @@ class RoleName(enum.StrEnum):
 
 
 def _name(value: object) -> str:
-    name = value.strip() if isinstance(value, str) else ""
-    if not name or len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
-        raise ValueError(f"must be 1 to {MAX_NAME_CHARACTERS} printable characters")
-    return name
+    return checked_name(value if isinstance(value, str) else "")
 
 
 def _moment(value: object) -> datetime:
@@ -57,9 +56,7 @@ def _moment(value: object) -> datetime:
         moment = msgspec.convert(value, _Moment).astimezone(UTC)
     except (msgspec.ValidationError, OverflowError) as exc:
         raise ValueError("must be an RFC 3339 time with an offset or Z") from exc
-    if moment <= utc_now():
-        raise ValueError("must be in the future")
-    return moment
+    return checked_expiry(moment)
 
 
 NAME = Field(
@@ -88,7 +85,7 @@ _NEW = ObjectBody(NAME, ROLE, EXPIRES_AT, REASON)
 async def list_keys(request: Request) -> Response:
     """GET /api/v2/keys."""
     services: Services = request.app.state.services
-    stored = [_stored_as_json(each) for each in await services.store.api_keys()]
+    stored = [stored_as_json(each) for each in await services.store.api_keys()]
     configured = [_configured_as_json(each) for each in services.keys.configured]
     return JsonResponse({"keys": [*configured, *stored]})
 
@@ -103,7 +100,7 @@ async def create_key(request: Request) -> Response:
     """POST /api/v2/keys."""
     services: Services = request.app.state.services
     given = await _NEW.read(request)
-    secret = secrets.token_urlsafe(_KEY_OCTETS)
+    secret = new_secret()
     draft = KeyDraft(
         name=given.required(NAME),
         role=given.required(ROLE),
@@ -112,7 +109,7 @@ async def create_key(request: Request) -> Response:
     )
     key = await services.store.create_api_key(draft, change_of(request, given[REASON]))
     await services.access_changed()
-    return created(_stored_as_json(key) | {"key": secret}, location=f"/api/v2/keys/{key.id}")
+    return created(stored_as_json(key) | {"key": secret}, location=f"/api/v2/keys/{key.id}")
 
 
 @call(
@@ -137,20 +134,6 @@ def key_routes() -> list[BaseRoute]:
         resource("/api/v2/keys", get=list_keys, post=create_key),
         resource("/api/v2/keys/{key_id}", delete=revoke_key),
     ]
-
-
-def _stored_as_json(key: StoredKey) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "name": key.name,
-        "role": key.role,
-        "source": "store",
-        "is_valid": key.is_valid(utc_now()),
-        "created_at": iso_utc(key.created_at),
-        "created_by": key.created_by,
-        "expires_at": None if key.expires_at is None else iso_utc(key.expires_at),
-        "revoked_at": None if key.revoked_at is None else iso_utc(key.revoked_at),
-    }
 
 
 def _configured_as_json(principal: Principal) -> dict[str, Any]:
