@@ -183,7 +183,7 @@ async def open_parts(
             backends=backends,
             dynamic=dynamic,
             dynamic_watch=dynamic_watch,
-            probes={"queue": Probe(queue.ping), "store": Probe(store.ping)},
+            probes={"queue": Probe(queue.ping, queue.note), "store": Probe(store.ping)},
             peers=Peers(backends.board),
             event_ids=event_ids,
             intake=Intake(queue, fanout, accounts, buffer_events=settings.intake.buffer_events),

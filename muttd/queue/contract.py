@@ -184,3 +184,7 @@ class Queue(Protocol):
     async def ping(self) -> None:
         """Return when the backend can take a write; raise StoreUnavailable when it cannot."""
         ...
+
+    def note(self) -> str | None:
+        """What an operator should look at although ping() is content; None: nothing."""
+        ...

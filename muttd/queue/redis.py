@@ -22,7 +22,7 @@ import msgspec
 import redis
 import trio
 
-from muttd.errors import QueueFull, StoreUnavailable
+from muttd.errors import QueueFull
 from muttd.queue import redis_ledger_scripts, redis_letters, redis_scripts
 from muttd.queue.contract import MOOG, Batch, Depth, Entry, Stream
 from muttd.queue.ledger import Counted
@@ -35,6 +35,7 @@ from muttd.queue.redis_link import RedisLink, open_link
 from muttd.queue.redis_options import RedisOptions
 from muttd.queue.redis_replicas import Replicas
 from muttd.queue.redis_session import Attempt, Session
+from muttd.queue.redis_setup import RestartNote, refuse_eviction
 
 T = TypeVar("T")
 
@@ -74,6 +75,7 @@ class RedisQueue:
         self._limits = {stream.value: limit for stream, limit in limits.items()}
         self._keys = RedisKeys(link.options.prefix)
         self._replicas = Replicas(link)
+        self._restart = RestartNote()
         self.letters = RedisLetters(link, self._keys)
         self.ledger = RedisLedger(link)
         self._holdings: defaultdict[tuple[str, str], _Holding] = defaultdict(_Holding)
@@ -197,15 +199,14 @@ class RedisQueue:
 
         def work(client: redis.Redis) -> None:
             client.hincrby(self._keys.sizes(Stream.INGEST), "total", 0)
-            memory = client.info("memory")
-            policy = str(memory.get("maxmemory_policy", ""))
-            if memory.get("maxmemory") and policy.startswith("allkeys"):
-                raise StoreUnavailable(
-                    f"{self._link.options}: it throws keys away when memory is short"
-                    f" (maxmemory-policy {policy}); set noeviction"
-                )
+            refuse_eviction(client, self._link.options)
+            self._restart.look(client, self._keys.stream(Stream.INGEST), self._link.options)
 
         await self._link.call(work)
+
+    def note(self) -> str | None:
+        """What a restart of Redis would cost, as the last ping() saw it."""
+        return self._restart.text
 
     async def _write_confirmed(self, work: Callable[[redis.Redis], object]) -> None:
         def work_and_wait(session: Session, attempt: Attempt) -> None:

@@ -116,6 +116,6 @@ def acl_rule(prefix: str) -> str:
     """What an ACL user needs, as in `ACL SETUSER mutt on >PASSWORD <this>`.
 
     Keys and channels of the prefix alone; no command that reaches beyond them. INFO tells us the
-    version, the role and the replicas.
+    version, the role and the replicas; ACL DRYRUN, whether a restart brings everything back.
     """
-    return f"~{{{prefix}}}:* &{{{prefix}}}:* +@all -@dangerous +info"
+    return f"~{{{prefix}}}:* &{{{prefix}}}:* +@all -@dangerous +info +acl|dryrun"

@@ -283,6 +283,10 @@ class SpooledQueue:
         self._check_away()
         await self._remote.ping()
 
+    def note(self) -> str | None:
+        """What should be looked at in the remote queue."""
+        return self._remote.note()
+
     def _check_away(self) -> None:
         # The drain asks it every few seconds. Who only wants to know need not wait for the
         # timeout of a queue that hangs.

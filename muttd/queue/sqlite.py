@@ -233,6 +233,10 @@ class SqliteQueue:
         """Return when the file can take a write."""
         await self._file.ping()
 
+    def note(self) -> str | None:
+        """Nothing: what makes a file unfit is an error."""
+        return None
+
 
 def _append_each(
     connection: sqlite3.Connection, batches: Sequence[tuple[str, Batch]], tallies: Tallies

@@ -29,6 +29,7 @@ from servers.redis_server import needs_redis
 
 from muttd.clear_links import refuse_clear_links
 from muttd.queue.redis_keys import acl_rule
+from muttd.queue.redis_setup import restart_note
 from muttd.settings import load
 
 pytestmark = pytest.mark.chaos
@@ -128,6 +129,7 @@ def test_redis_and_sentinel_run_as_the_page_has_them(
     eventually(lambda: primary.info("replication")["connected_slaves"], lambda n: n == 1)
     primary.xadd("{mutt}:ingest", {"payload": "x"})
     assert primary.wait(1, 5000) == 1
+    assert restart_note(primary, "{mutt}:ingest") is None
     watcher = running.enter_context(site.client(ports["sentinel"], "mutt", "MUTT-PASSWORD"))
     eventually(lambda: watcher.sentinel_master("mymaster")["num-slaves"], lambda n: n == 1)
 

@@ -74,6 +74,7 @@ class RedisSetup:
     Attributes:
         tls: TLS only, with these; a client certificate is asked for when wants_client_cert.
         users: ACL lines after "user ", as "mutt on >secret ~{mutt}:* +@all".
+        default_user: What the user "default" may do, once there are users.
         sentinel_users: The same for sentinels; without any they have those of Redis.
         settings: Lines of redis.conf besides SETTINGS, of Redis itself.
     """
@@ -81,6 +82,7 @@ class RedisSetup:
     tls: Certificates | None = None
     wants_client_cert: bool = True
     users: Sequence[str] = ()
+    default_user: str = "off ~* &* +@all"
     sentinel_users: Sequence[str] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
 
@@ -197,7 +199,7 @@ class _Server:
             ]
         if self.setup.users:
             config += [
-                ("user", "default off"),
+                ("user", f"default {self.setup.default_user}"),
                 ("user", f"{ADMIN} on >{ADMIN_PASSWORD} ~* &* +@all"),
                 *(("user", user) for user in self._users()),
             ]
