@@ -103,6 +103,12 @@ class _Server:
         self.setup = setup
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        assert self._process is not None
+        return self._process.pid
+
     def client(self) -> redis.Redis:
         """redis-py's client, as administrator where there are users."""
         tls = self.setup.tls
