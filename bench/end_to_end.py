@@ -13,10 +13,8 @@ stored twice.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -36,6 +34,7 @@ from running_daemon import (
     eventually,
     scripted_webhook,
 )
+from sender import Order, send
 from servers.certificates import make_party
 from servers.postgres_server import PostgresServer, database, postgres_server
 from servers.redis_server import RedisServer, RedisSetup, redis_server
@@ -62,7 +61,6 @@ LISTENERS = {
     "trap-v3": "snmp",
 }
 _NUMBER = re.compile(rb"seq=(\d{9})")
-_LOAD = Path(__file__).with_name("wire_load.py")
 _SETTLE_S = 600
 _LOOK_S = 0.2
 
@@ -166,30 +164,24 @@ def _as_json(made: Rule) -> dict[str, Any]:
     return {name: getattr(made, name) for name in names} | handling
 
 
-def send(args: argparse.Namespace, site: Site) -> dict[str, Any]:
-    """Let the sender send; what it wrote down."""
-    with tempfile.TemporaryDirectory() as directory:
-        log = Path(directory) / "log"
-        port = site.daemon.ports[LISTENERS[args.input]]
-        command = [sys.executable, _LOAD, args.input, f"127.0.0.1:{port}", "--log", log]
-        command += ["--count", str(args.count), "--rate", str(args.rate)]
-        command += ["--key", site.daemon.key("ingest")]
-        command += [] if site.ca is None else ["--ca", site.ca]
-        with subprocess.Popen(
-            list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as sender:
-            assert sender.stdout is not None
-            assert sender.stdin is not None
-            if sender.stdout.readline() != "ready\n":
-                raise SystemExit("the sender did not get ready")
-            if site.postgres is not None and args.queue_only:
-                site.postgres.suspend()
-            before = site.costs()
-            sender.stdin.write("go\n")
-            sender.stdin.flush()
-        told: dict[str, Any] = json.loads(log.read_text())
-    told["before"] = before
-    return told
+def send_to(args: argparse.Namespace, site: Site) -> dict[str, Any]:
+    """Let the sender send; what it wrote down, and what everybody had used before."""
+    before: dict[str, float] = {}
+
+    def begin() -> None:
+        if site.postgres is not None and args.queue_only:
+            site.postgres.suspend()
+        before.update(site.costs())
+
+    order = Order(
+        input=args.input,
+        port=site.daemon.ports[LISTENERS[args.input]],
+        count=args.count,
+        rate=args.rate,
+        key=site.daemon.key("ingest"),
+        ca=site.ca,
+    )
+    return {**send(order, begin), "before": before}
 
 
 def row_of(status: dict[str, Any], listener: str) -> dict[str, Any]:
@@ -213,7 +205,7 @@ def run_once(args: argparse.Namespace) -> tuple[bool, float]:
         if args.idle:
             measure_idle(site, args.idle)
         site.books.start()
-        told = send(args, site)
+        told = send_to(args, site)
         listener = LISTENERS[args.input]
         sent = args.count - len(told["refused"])
 
