@@ -14,7 +14,19 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from muttd import __version__
-from muttd.commands import config, dlq, healthcheck, keys, migrate, rules, run, send, status, tail
+from muttd.commands import (
+    config,
+    dlq,
+    healthcheck,
+    import_legacy,
+    keys,
+    migrate,
+    rules,
+    run,
+    send,
+    status,
+    tail,
+)
 from muttd.commands.outcome import EX_CONFIG, EX_SOFTWARE, EX_USAGE, CommandFailed
 from muttd.errors import ConfigError
 
@@ -41,7 +53,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"muttd {__version__}")
     parser.set_defaults(command=run.run_daemon)
     commands = parser.add_subparsers(metavar="COMMAND")
-    for part in (run, migrate, rules, config, dlq, keys, send, tail, status, healthcheck):
+    parts = (run, migrate, rules, config, dlq, keys, send, tail, status, healthcheck, import_legacy)
+    for part in parts:
         part.add_to(commands)
     return parser
 

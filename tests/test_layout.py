@@ -41,8 +41,9 @@ MAY_IMPORT = {
     | {"mibs", "queue", "store", "rules", "protocol", "accounts", "backoff", "dynamic"},
     "web": NOUNS
     | {"api_keys", "queue", "store", "rules", "mibs", "protocol.mib", "accounts", "dynamic"},
+    "legacy": NOUNS | {"rules", "settings_values"},
     "commands": NOUNS
-    | {"protocol", "rules", "settings", "settings_text", "settings_values", "logs"},
+    | {"protocol", "legacy", "rules", "settings", "settings_text", "settings_values", "logs"},
     "errors": set(),
     "event": {"errors"},
     "decision": {"errors", "event"},

@@ -1,0 +1,88 @@
+"""Imported rules, hosts and teams, given to a daemon over its REST API; what it has is left.
+
+Rules go in one transaction. Hosts and teams are added one by one: each is whole by itself, and the
+next import goes on where one was cut off.
+"""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+from muttd.commands.client import Client
+from muttd.legacy.rows_map import TablePlan
+from muttd.rules.exchange import rules_to_json
+
+_REASON = "imported from the predecessor"
+# Ten thousand rules are compiled in a second or two.
+_IMPORT_TIMEOUT_S = 120.0
+
+
+def apply(client: Client, plan: TablePlan, *, dry_run: bool) -> dict[str, str]:
+    """Give the daemon what it does not have; what was done, by kind.
+
+    Raises:
+        CommandFailed: It does not answer, or says no.
+    """
+    return {
+        "rules": _rules(client, plan, dry_run=dry_run),
+        "development hosts": _hosts(client, plan, dry_run=dry_run),
+        "teams": _teams(client, plan, dry_run=dry_run),
+    }
+
+
+def _said(done: dict[str, int], *, dry_run: bool) -> str:
+    would = "would be " if dry_run else ""
+    return ", ".join(f"{count} {would}{what}" for what, count in done.items())
+
+
+def _rules(client: Client, plan: TablePlan, *, dry_run: bool) -> str:
+    done = {"created": 0, "updated": 0, "unchanged": 0}
+    if plan.rules:
+        answer = client.call(
+            "POST",
+            "/api/v2/rules/import",
+            params={"dry_run": "true" if dry_run else "false", "change_reason": _REASON},
+            body=json.loads(rules_to_json(plan.rules)),
+            timeout_s=_IMPORT_TIMEOUT_S,
+        )
+        done = {what: answer[what] for what in done}
+    return _said(done, dry_run=dry_run)
+
+
+def _hosts(client: Client, plan: TablePlan, *, dry_run: bool) -> str:
+    done = {"added": 0, "unchanged": 0}
+    if plan.hosts:
+        answer = client.call("GET", "/api/v2/dev-hosts")
+        present = {entry["hostname"].lower() for entry in answer["hosts"]}
+        for host in plan.hosts:
+            if host.lower() in present:
+                done["unchanged"] += 1
+                continue
+            if not dry_run:
+                body = {"hostname": host, "change_reason": _REASON}
+                client.call("POST", "/api/v2/dev-hosts", body=body)
+            done["added"] += 1
+    return _said(done, dry_run=dry_run)
+
+
+def _teams(client: Client, plan: TablePlan, *, dry_run: bool) -> str:
+    done = {"added": 0, "updated": 0, "unchanged": 0}
+    if plan.teams:
+        answer = client.call("GET", "/api/v2/teams")
+        present = {entry["hostname"].lower(): entry for entry in answer["teams"]}
+        for entry in plan.teams:
+            was = present.get(entry.hostname.lower())
+            body = {"team_assignment": entry.team_assignment, "change_reason": _REASON}
+            if was is not None and was["team_assignment"] == entry.team_assignment:
+                done["unchanged"] += 1
+                continue
+            done["added" if was is None else "updated"] += 1
+            if dry_run:
+                continue
+            if was is None:
+                client.call("POST", "/api/v2/teams", body={"hostname": entry.hostname, **body})
+            else:
+                path = f"/api/v2/teams/{quote(was['hostname'], safe='')}"
+                client.call("PUT", path, body=body)
+    return _said(done, dry_run=dry_run)
