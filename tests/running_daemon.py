@@ -209,10 +209,22 @@ def _is_idle(status: dict[str, Any]) -> bool:
 
 def resident_octets(pid: int) -> int:
     """A process's resident set, from proc(5)."""
+    return _memory_octets(pid, "VmRSS")
+
+
+def _memory_octets(pid: int, name: str) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
-    raise AssertionError("no VmRSS")
+    raise AssertionError(f"no {name}")
+
+
+def growth_of(pid: int) -> Callable[[], int]:
+    """Tells how many octets a process has grown by from now on, at its peak."""
+    # proc(5): 5 sets the peak back to what is resident now.
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+    before = _memory_octets(pid, "VmHWM")
+    return lambda: _memory_octets(pid, "VmHWM") - before
 
 
 def a_rule(**values: Any) -> dict[str, Any]:

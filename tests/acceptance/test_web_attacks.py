@@ -1,4 +1,7 @@
-"""Attacks on the web side of a whole daemon, over real sockets; docs/attacks.md names each."""
+"""Attacks on the web side of a whole daemon, over real sockets; docs/attacks.md names each.
+
+test_web_attacks_undefended.py makes them where the defence is missing: there each must be noticed.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,15 @@ from contextlib import contextmanager, suppress
 
 import httpx
 import pytest
-from running_daemon import RunningDaemon, resident_octets
+from running_daemon import RunningDaemon, growth_of
 
 pytestmark = pytest.mark.acceptance
 
 _MIB = 2**20
 # An ordinary body may have 10 MiB, and its events take some of them more.
 _MAY_GROW_OCTETS = 64 * _MIB
+# Somebody who drips is to be cut off after a second.
+PATIENCE_S = 5.0
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +60,7 @@ def signed_in(daemon: RunningDaemon) -> Iterator[httpx.Client]:
 
 
 def test_a_hundred_mebibytes_are_refused_before_they_are_read(daemon: RunningDaemon) -> None:
-    before = resident_octets(daemon.process.pid)
+    growth = growth_of(daemon.process.pid)
     with daemon.client("ingest") as client:
         by_length = client.post("/ingest", content=b"[" + b" " * (100 * _MIB))
         assert by_length.status_code == 413
@@ -67,16 +72,16 @@ def test_a_hundred_mebibytes_are_refused_before_they_are_read(daemon: RunningDae
         # It may close while we still send: what it said in between is lost on the way then.
         with suppress(httpx.TransportError):
             assert client.post("/ingest", content=without_length()).status_code == 413
-    assert resident_octets(daemon.process.pid) - before < _MAY_GROW_OCTETS
+    assert growth() < _MAY_GROW_OCTETS
 
 
 def test_a_gzip_bomb_is_refused_before_it_is_large(daemon: RunningDaemon) -> None:
     bomb = gzip.compress(b" " * (200 * _MIB))
-    before = resident_octets(daemon.process.pid)
+    growth = growth_of(daemon.process.pid)
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
     with daemon.client("ingest") as client:
         assert client.post("/ingest", content=bomb, headers=headers).status_code == 413
-    assert resident_octets(daemon.process.pid) - before < _MAY_GROW_OCTETS
+    assert growth() < _MAY_GROW_OCTETS
 
 
 @pytest.mark.parametrize(
@@ -114,12 +119,34 @@ def test_no_value_of_a_client_becomes_a_header_of_ours(daemon: RunningDaemon) ->
         refused = client.post("/api/v2/dev-hosts", json=body)
         assert refused.status_code == 400
         assert "x" not in refused.cookies
-    answer = raw(
-        daemon,
-        b"GET /healthz HTTP/1.1\r\nHost: h\r\nX-Correlation-ID: a\x0bb\r\n"
-        b"Connection: close\r\n\r\n",
+
+
+@pytest.mark.parametrize("given", [b"a\x0bb", b"a\xffb", b"a\tb", b"a" * 129])
+def test_no_correlation_id_comes_back_that_is_more_than_a_word(
+    daemon: RunningDaemon, given: bytes
+) -> None:
+    request = (
+        b"GET /healthz HTTP/1.1\r\nHost: h\r\nX-Correlation-ID: %b\r\nConnection: close\r\n\r\n"
     )
-    assert b"a\x0bb" not in answer
+    assert given not in raw(daemon, request % given)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    ["//evil.example/", "https://evil.example/", "/\\evil.example", "/live\r\nSet-Cookie: x=1"],
+)
+def test_signing_in_leads_to_a_page_of_ours_alone(daemon: RunningDaemon, wanted: str) -> None:
+    with signed_in(daemon) as browser:
+        answer = browser.get("/sign-in", params={"next": wanted})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/live")
+    assert "x" not in answer.cookies
+
+
+def test_an_address_does_not_become_markup_of_the_sign_in_page(daemon: RunningDaemon) -> None:
+    script = '"><script>window.struck=1</script>'
+    page = httpx.get(f"{daemon.url}/sign-in", params={"next": f"/live?q={script}"}).text
+    assert "window.struck=1" in page
+    assert script not in page
 
 
 def test_another_sites_form_changes_nothing_with_our_cookie(daemon: RunningDaemon) -> None:
@@ -129,8 +156,21 @@ def test_another_sites_form_changes_nothing_with_our_cookie(daemon: RunningDaemo
             forged = browser.post(
                 "/api/v2/rules", json=rule | {"team_assignment": "T"}, headers=headers
             )
-            assert (forged.status_code, forged.json()["error"]) == (403, "csrf")
+            assert forged.status_code == 403, forged.text
+            assert forged.json()["error"] == "csrf"
         assert browser.get("/api/v2/rules").json()["rules"] == []
+
+
+def test_another_sites_form_changes_nothing_even_with_our_token(daemon: RunningDaemon) -> None:
+    with signed_in(daemon) as browser:
+        token = re.search(r'name="csrf_token" value="([^"]+)"', browser.get("/live").text)
+        assert token is not None
+        for headers in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+            headers |= {"X-CSRF-Token": token[1]}
+            forged = browser.post("/api/v2/dev-hosts", json={"hostname": "evil"}, headers=headers)
+            assert forged.status_code == 403, forged.text
+            assert forged.json()["error"] == "csrf"
+        assert browser.get("/api/v2/dev-hosts").json()["hosts"] == []
 
 
 def test_another_sites_page_opens_no_websocket_with_our_cookie(daemon: RunningDaemon) -> None:
@@ -163,6 +203,45 @@ def test_who_guesses_keys_is_told_to_wait(start_daemon: Callable[..., RunningDae
         limited = client.get("/api/v2/rules", headers={"X-API-KEY": daemon.key()})
         assert limited.status_code == 429
         assert 0 < int(limited.headers["Retry-After"]) <= 60
+
+
+def drip(daemon: RunningDaemon, head: bytes) -> bytes:
+    """What the daemon answers to a request that goes on an octet at a time, and never ends."""
+    host, port = daemon.url.removeprefix("http://").rsplit(":", 1)
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=0.05) as sock:
+        sock.sendall(head)
+        ends_at = time.monotonic() + PATIENCE_S
+        while time.monotonic() < ends_at:
+            with suppress(TimeoutError):
+                return sock.recv(65_536)
+            sock.sendall(b"x")
+    return b""
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDaemon]:
+    """A daemon that waits a second for a request."""
+    state_dir = tmp_path_factory.mktemp("impatient") / "state"
+    daemon = RunningDaemon(state_dir, {"MUTTD_HTTP_REQUEST_TIMEOUT_S": "1"}).wait_ready()
+    try:
+        yield daemon
+    finally:
+        daemon.kill()
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"X-Drip: ",
+        b"Content-Length: 9000\r\n\r\n[",
+        b"Transfer-Encoding: chunked\r\n\r\n2000\r\n[",
+    ],
+    ids=["head", "body", "chunk"],
+)
+def test_what_drips_is_cut_off_however_steadily(impatient: RunningDaemon, begun: bytes) -> None:
+    key = impatient.key("ingest")
+    head = f"POST /ingest HTTP/1.1\r\nHost: h\r\nX-API-KEY: {key}\r\n".encode()
+    assert drip(impatient, head + begun).startswith(b"HTTP/1.1 408 ")
 
 
 def test_heads_that_drip_hold_up_nobody(daemon: RunningDaemon) -> None:
