@@ -45,6 +45,39 @@ local function put(kind, key, value, place)
     redis.call('ZADD', order(kind), string.format('%.0f', place), key)
 end
 
+-- Many at once: a command for each would cost more than what it does. unpack takes 8000 at most.
+local AT_ONCE = 1000
+
+local function get_all(kind, keys)
+    local found = {}
+    for from = 1, #keys, AT_ONCE do
+        local till = math.min(from + AT_ONCE - 1, #keys)
+        local part = redis.call('HMGET', hash(kind), unpack(keys, from, till))
+        for i = from, till do
+            local text = part[i - from + 1]
+            found[keys[i]] = text and cmsgpack.unpack(text) or nil
+        end
+    end
+    return found
+end
+
+local function put_all(kind, states, places)
+    local values, ranks = {}, {}
+    local function write()
+        if #values > 0 then
+            redis.call('HSET', hash(kind), unpack(values))
+            redis.call('ZADD', order(kind), unpack(ranks))
+        end
+        values, ranks = {}, {}
+    end
+    for key, state in pairs(states) do
+        values[#values + 1], values[#values + 2] = key, cmsgpack.pack(state)
+        ranks[#ranks + 1], ranks[#ranks + 2] = string.format('%.0f', places[key]), key
+        if #values == 2 * AT_ONCE then write() end
+    end
+    write()
+end
+
 local function drop(kind, key)
     redis.call('HDEL', hash(kind), key)
     return redis.call('ZREM', order(kind), key) == 1
@@ -76,7 +109,8 @@ local function expire(kind, at_most)
     for _, key in ipairs(gone) do drop(kind, key) end
 end
 
-local function weigh_group(key, state, now, threshold, window, is_look)
+-- Whether the group became due; what is to be kept of it, and its place.
+local function weigh_group(key, state, now, threshold, window)
     local slot, total = math.max(1, math.floor(window / SLOTS)), 0
     local due_at, about, newest = state[1], state[2], state[3]
     local kept = {due_at, about, newest}
@@ -93,16 +127,12 @@ local function weigh_group(key, state, now, threshold, window, is_look)
         local id = 'unhandled:' .. key .. ':' .. text_of(now)
         put('due', id, {'unhandled', now, total, window, about}, now)
     end
-    -- A look at all of them changes only those that it finds.
-    if is_look and not is_due then return false end
     -- Who is near the threshold outlives a crowd of newcomers by up to a window.
-    put('groups', key, kept, newest + math.floor(window * math.min(total, threshold) / threshold))
-    return is_due
+    local place = newest + math.floor(window * math.min(total, threshold) / threshold)
+    return is_due, kept, place
 end
 
-local function count_group(sighting, threshold, window)
-    local key, about, times = sighting[1], sighting[2], sighting[3]
-    local state = get('groups', key) or {0, about, 0}
+local function count_group(state, times, window)
     local slot = math.max(1, math.floor(window / SLOTS))
     for i = 1, #times, 2 do
         local place, at = times[i] - times[i] % slot, #state + 1
@@ -113,12 +143,25 @@ local function count_group(sighting, threshold, window)
         state[at + 1] = (state[at + 1] or 0) + times[i + 1]
         state[3] = math.max(state[3], times[i])
     end
-    weigh_group(key, state, state[3], threshold, window)
+end
+
+local function count_groups(sightings, threshold, window)
+    local keys, places = {}, {}
+    for i, sighting in ipairs(sightings) do keys[i] = sighting[1] end
+    local states = get_all('groups', keys)
+    for _, sighting in ipairs(sightings) do
+        local key = sighting[1]
+        local state = states[key] or {0, sighting[2], 0}
+        count_group(state, sighting[3], window)
+        local _, kept, place = weigh_group(key, state, state[3], threshold, window)
+        states[key], places[key] = kept, place
+    end
+    put_all('groups', states, places)
 end
 
 local function count(counted)
     local threshold, window = counted[1], counted[2]
-    for _, sighting in ipairs(counted[3]) do count_group(sighting, threshold, window) end
+    count_groups(counted[3], threshold, window)
     for _, heard in ipairs(counted[4]) do
         local place = place_of('seen', heard[1])
         if (not place and not is_full('seen')) or (place and heard[3] > place) then

@@ -106,7 +106,12 @@ local asked, became = cmsgpack.unpack(ARGV[2]), 0
 local page = redis.call('HSCAN', hash('groups'), ARGV[3], 'COUNT', ARGV[4])
 for i = 1, #page[2], 2 do
     local key, state = page[2][i], cmsgpack.unpack(page[2][i + 1])
-    if weigh_group(key, state, asked[1], asked[2], asked[3], true) then became = became + 1 end
+    -- A look at all of them changes only those that it finds.
+    local is_due, kept, place = weigh_group(key, state, asked[1], asked[2], asked[3])
+    if is_due then
+        put('groups', key, kept, place)
+        became = became + 1
+    end
 end
 return {page[1], became}
 """,
