@@ -363,7 +363,7 @@ class ChartBucket(TypedDict):
 
 
 class Chart(TypedDict):
-    """The last 24 hours, oldest first; the last bucket is not over yet."""
+    """The hours that were asked for, oldest first; the last bucket is not over yet."""
 
     bucket_s: int
     buckets: list[ChartBucket]

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import random
 import shutil
 import subprocess
+import time
+from pathlib import Path
 from typing import Any
 
+import trio
 from running_daemon import RunningDaemon, ScriptedWebhook, WebhookCall, eventually
 from visiting import wait_in_force
+
+from muttd.store.sqlite import open_store
+from muttd.store.volume import VolumeCell
 
 _SEED = 20_27
 _EVENTS = 1_200
@@ -126,12 +133,29 @@ def lay_out(daemon: RunningDaemon, webhook: ScriptedWebhook) -> None:
     for hostname, team in _TEAMS.items():
         daemon.post("/api/v2/teams", {"hostname": hostname, "team_assignment": team})
     wait_in_force(daemon)
+    trio.run(_count_a_day, daemon.state_dir / "store.db")
     _send_events(daemon)
     _send_traps(daemon)
     daemon.wait_idle()
     eventually(
         lambda: daemon.get("/api/v2/status")["queue"]["alert"], lambda alerts: alerts["items"] == 0
     )
+
+
+async def _count_a_day(store_file: Path) -> None:
+    """What came before, as the chart shows it: a working day, its night, and one flood."""
+    dice = random.Random(_SEED)
+    now = int(time.time()) // 60
+    cells = []
+    for minute in range(now - 24 * 60, now - 1):
+        by_day = 1 + math.cos((minute / 60 % 24 - 14) / 12 * math.pi)
+        flood = 3 if 0 <= minute - (now - 400) < 40 else 1
+        events = int((6 + 14 * by_day) * dice.uniform(0.7, 1.3) * flood)
+        matched = events // 3
+        for is_matched, count in ((True, matched), (False, events - matched)):
+            cells.append(VolumeCell(minute=minute, severity=6, matched=is_matched, events=count))
+    async with open_store(store_file, as_it_is=True) as store:
+        await store.add_volume(cells)
 
 
 def send_some(daemon: RunningDaemon, count: int, *, seed: int = _SEED) -> None:

@@ -148,7 +148,7 @@ def test_the_system_page_shows_the_books_of_every_listener(
     expect(listeners).to_contain_text("Syslog UDP")
     address = daemon.listener("syslog_udp")["address"]
     expect(listeners).to_contain_text(address)
-    expect(page.get_by_role("table", name="Parts")).to_contain_text("Answers")
+    expect(page.get_by_role("list", name="Parts")).to_contain_text("Answers")
     expect(page.get_by_role("table", name="Destinations")).to_contain_text("Closed")
     expect(page.get_by_role("table", name="Service levels")).to_contain_text("%")
     expect(page.locator("#health")).to_contain_text("All well")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from datetime import datetime
 
+import pytest
 from web_site import SERVICE_LEVELS, SUMMARY, Site
 
 from muttd.event import utc_now
@@ -41,10 +42,30 @@ async def test_the_chart_is_of_a_day_in_quarters_of_an_hour(site: Site) -> None:
         assert buckets[-1]["by_severity"] == [0, 0, 0, 5, 0, 0, 2, 0]
 
 
+@pytest.mark.parametrize(
+    ("age_minutes", "hours", "bucket_s"), [(10, 1, 60), (100, 6, 240), (400, 24, 900)]
+)
+async def test_a_chart_that_fits_goes_as_far_back_as_there_were_events(
+    site: Site, age_minutes: int, hours: int, bucket_s: int
+) -> None:
+    minute = int(utc_now().timestamp()) // 60
+    await site.store.add_volume([a_cell(minute - age_minutes, 7), a_cell(minute - 1, 2)])
+    for wanted in ("fit", str(hours)):
+        document = (await site.get(f"/api/v2/metrics?chart_hours={wanted}")).json()
+        chart = document["chart"]
+        assert (chart["bucket_s"], len(chart["buckets"])) == (bucket_s, hours * 3600 // bucket_s)
+        filled = [each["unmatched"] for each in chart["buckets"] if each["unmatched"]]
+        assert filled == [7, 2]
+        assert document["events_24h"] == 9
+    assert (await site.get("/api/v2/metrics?chart_hours=2")).status_code == 400
+
+
 async def test_a_day_without_events_is_a_flat_chart(site: Site) -> None:
     document = (await site.get("/api/v2/metrics")).json()
     assert document["events_24h"] == 0
     assert not any(sum(each["by_severity"]) for each in document["chart"]["buckets"])
+    fitting = (await site.get("/api/v2/metrics?chart_hours=fit")).json()["chart"]
+    assert (fitting["bucket_s"], len(fitting["buckets"])) == (60, 60)
 
 
 async def test_service_levels_are_shown(site: Site) -> None:

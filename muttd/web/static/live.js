@@ -7,16 +7,15 @@
 // the store in another order than the screen, and rows take the same event twice without harm.
 
 import { api, query } from "./api.js";
-import { byId, el, isDialogOpen, isTyping } from "./dom.js";
+import { byId, isDialogOpen, isTyping } from "./dom.js";
 import { EventDetail } from "./event_detail.js";
 import { idAt, idBefore } from "./event_ids.js";
 import { EventRows, MAX_ROWS } from "./event_rows.js";
-import { count, duration, rate } from "./format.js";
-import { firstSteps, nothingMatches } from "./live_empty.js";
 import { LiveFilter } from "./live_filter.js";
 import { startOverview } from "./live_overview.js";
 import { LiveSocket } from "./live_socket.js";
 import { showBooks } from "./live_status.js";
+import * as view from "./live_view.js";
 import { SavedFilters } from "./saved_filters.js";
 import { watchStatus } from "./shell.js";
 
@@ -129,7 +128,7 @@ class LivePage {
     else if (message.type === "filtered") this.#filtered();
     else if (message.type === "error") {
       this.#filtered();
-      this.#note(message.message);
+      view.showNote(message.message);
     }
   }
 
@@ -137,8 +136,7 @@ class LivePage {
     if (sampled > 1) {
       this.hasHoles = true;
       this.sampledUntil = performance.now() + FLOOD_MS;
-      byId("sampled").textContent = `showing 1 in ${count(sampled)}`;
-      byId("sampled").hidden = false;
+      view.showSampled(sampled, true);
     }
     if (this.isFilling || this.unanswered > 0) return;
     if (this.pausedBy === null) {
@@ -170,7 +168,7 @@ class LivePage {
   }
 
   #stats(stats) {
-    byId("rate").textContent = rate(stats.received_per_s);
+    view.showRate(stats.received_per_s);
     this.clockSkew_ms = Date.now() - Date.parse(stats.now);
     const isFlood = performance.now() < this.sampledUntil || stats.missed > this.missed;
     this.hasHoles ||= stats.missed > this.missed;
@@ -181,16 +179,14 @@ class LivePage {
       this.missedFilled = stats.missed;
       this.#fetchAfter(null, this.generation);
     }
-    byId("sampled").hidden = performance.now() > this.sampledUntil;
-    const missed = stats.missed - this.missedFilled;
-    byId("missed").hidden = missed === 0;
-    byId("missed").textContent = `${count(missed)} not shown yet: this browser was too slow`;
+    view.showSampled(0, performance.now() <= this.sampledUntil);
+    view.showMissed(stats.missed - this.missedFilled);
   }
 
   #connection(state, wait_ms) {
     this.connectionState = state;
-    this.#note(state === "lost" ? `No connection. Next attempt in ${Math.max(1, Math.round(wait_ms / 1000))} s; nothing is lost meanwhile.` : "");
-    if (state !== "live") byId("rate").textContent = "–";
+    view.showNote(state === "lost" ? `No connection. Next attempt in ${Math.max(1, Math.round(wait_ms / 1000))} s; nothing is lost meanwhile.` : "");
+    if (state !== "live") view.showRate(null);
     this.#showConnection();
   }
 
@@ -218,17 +214,13 @@ class LivePage {
       if (generation !== this.generation) return;
       // The stream may go on without the past.
       this.#filled();
-      this.#showFailure(error);
+      view.showFailure(error, () => this.#fill());
     }
   }
 
   #filled() {
     this.isFilling = false;
     this.#showBusy();
-  }
-
-  #showBusy() {
-    this.stream.setAttribute("aria-busy", String(this.isFilling || this.unanswered > 0));
   }
 
   /** Fetch what came since the newest row, now and once more a little later. */
@@ -251,7 +243,7 @@ class LivePage {
         cursor = page.next_cursor;
       } while (cursor && fetched < MAX_ROWS);
     } catch (error) {
-      if (generation === this.generation) this.#note(`Some events may be missing here: ${error.message}`);
+      if (generation === this.generation) view.showNote(`Some events may be missing here: ${error.message}`);
     }
   }
 
@@ -367,49 +359,28 @@ class LivePage {
     this.#showEmpty();
     // Events out of the store say nothing about the lag now.
     if (this.freshAt === null || this.clockSkew_ms === null) return;
-    const lag_ms = Date.now() - this.clockSkew_ms - Date.parse(this.freshAt);
-    byId("lag").textContent = duration(Math.max(0, lag_ms) / 1000);
+    view.showLag(Date.now() - this.clockSkew_ms - Date.parse(this.freshAt));
     this.freshAt = null;
   }
 
   #showConnection() {
-    const isPaused = this.pausedBy !== null && this.connectionState === "live";
-    const texts = { connecting: "Connecting", live: "Live", lost: "Disconnected" };
-    const connection = byId("connection");
-    connection.dataset.state = isPaused ? "paused" : this.connectionState;
-    const text = isPaused ? "Paused" : texts[this.connectionState];
-    // A live region speaks when its text is set, even to what it was.
-    if (byId("connection-text").textContent !== text) byId("connection-text").textContent = text;
-    const pause = byId("pause");
-    pause.textContent = this.pausedBy === null ? "Pause" : "Resume";
-    pause.setAttribute("aria-pressed", String(this.pausedBy !== null));
+    view.showConnection(this.connectionState, this.pausedBy !== null);
   }
 
   #showPill() {
-    const pill = byId("pill");
-    pill.hidden = this.pausedBy === null || (this.heldCount === 0 && !this.isServerPaused);
-    const held = this.isHeldEstimate ? `about ${count(this.heldCount)}` : count(this.heldCount);
-    pill.textContent = this.isServerPaused ? `${count(MAX_ROWS)}+ new` : `${held} new`;
+    view.showPill(this.pausedBy !== null, { held: this.heldCount, isEstimate: this.isHeldEstimate, isOver: this.isServerPaused });
+  }
+
+  #showBusy() {
+    view.showBusy(this.isFilling || this.unanswered > 0);
   }
 
   #showEmpty() {
     const hasRows = this.rows.order.length > 0;
-    const empty = byId("empty");
-    byId("events").hidden = !hasRows;
-    empty.hidden = hasRows;
+    view.showHasRows(hasRows);
     if (hasRows || this.rows.waiting.size > 0) return;
-    if (this.isFilling) empty.replaceChildren(el("p", { class: "muted", text: "Loading the latest events…" }));
-    else if (this.filter.isEmpty) empty.replaceChildren(...firstSteps(this.status));
-    else empty.replaceChildren(...nothingMatches(() => this.filter.clear()));
-  }
-
-  #showFailure(error) {
-    const again = el("button", { class: "button", type: "button", text: "Try again", on: { click: () => this.#fill() } });
-    byId("empty").replaceChildren(el("div", { class: "notice error", role: "alert" }, el("p", { text: `The stored events could not be read: ${error.message}` }), again));
-  }
-
-  #note(text) {
-    byId("stream-note").textContent = text;
+    if (this.isFilling) view.showLoading();
+    else view.showEmpty(this.status, this.filter.isEmpty ? null : () => this.filter.clear());
   }
 }
 

@@ -1,4 +1,5 @@
-// The last 24 hours above the stream: how much came when, and who talks most.
+// The last 24 hours above the stream, or as much of them as there is: how much came when, and who
+// talks most.
 
 import { api, query } from "./api.js";
 import { barList, columnChart } from "./chart.js";
@@ -7,8 +8,10 @@ import { count, visible } from "./format.js";
 
 const REFRESH_MS = 30_000;
 const STORAGE_KEY = "muttd-overview";
+const DAY_S = 24 * 3600;
 const SHOWN_TALKERS = 6;
-const AXIS_HOURS = 6;
+// Seconds between two words of the axis, the largest that fits at least twice.
+const AXIS_STEPS_S = [6 * 3600, 3600, 900];
 
 const two = (n) => String(n).padStart(2, "0");
 const clock = (iso) => {
@@ -26,9 +29,11 @@ function chart({ chart: { bucket_s: bucket_s, buckets }, events_24h: total, matc
       { kind: "other", value: bucket.unmatched },
     ],
   }));
-  const step = (AXIS_HOURS * 3600) / bucket_s;
+  const span_s = buckets.length * bucket_s;
+  const step = AXIS_STEPS_S.find((step_s) => span_s >= 2 * step_s) / bucket_s;
   const axis = [...buckets.filter((_, at) => at % step === 0).map((bucket) => clock(bucket.start)), "now"];
-  const summary = `${count(total)} events in 24 hours, ${count(matched)} of them with a rule; most from ${clock(most.start)}: ${count(sum(most))} in ${bucket_s / 60} minutes`;
+  const shown = span_s === DAY_S ? "" : `; the chart begins ${span_s === 3600 ? "an hour" : `${span_s / 3600} hours`} ago, before the first of them`;
+  const summary = `${count(total)} events in 24 hours, ${count(matched)} of them with a rule${shown}; most from ${clock(most.start)}: ${count(sum(most))} in ${bucket_s / 60} minutes`;
   return columnChart(summary, columns, axis, `in ${bucket_s / 60} min`);
 }
 
@@ -63,7 +68,7 @@ export function startOverview() {
   const load = async () => {
     if (!isOpen || document.hidden) return;
     try {
-      draw(await api("/api/v2/metrics"));
+      draw(await api(`/api/v2/metrics${query({ chart_hours: "fit" })}`));
     } catch (error) {
       place.replaceChildren(el("p", { class: "muted", text: `The last 24 hours are not known: ${error.message}` }));
     }

@@ -39,21 +39,25 @@ const LISTENER_COLUMNS = [
   number("Malformed", "malformed"),
   number("Refused", "refused"),
   { label: "Dropped", class: "number", cell: (listener) => loss(listener, "dropped") },
-  { label: "Dropped by the kernel", class: "number", cell: (listener) => loss(listener, "kernel_dropped") },
+  { label: "Kernel drops", class: "number", cell: (listener) => loss(listener, "kernel_dropped") },
   { label: "Connections", class: "number", cell: (listener) => (listener.connections === null || listener.connections === undefined ? "–" : count(listener.connections)) },
 ];
 
-const DEPENDENCY_COLUMNS = [
-  { label: "Part", cell: (part) => part.name },
-  { label: "State", cell: (part) => el("span", { class: `badge ${part.ok ? "ok" : "bad"}`, text: part.ok ? "Answers" : "Does not answer" }) },
-  { label: "Error", cell: (part) => visible(part.error ?? "") },
-];
+// What answers is a word; what does not is a sentence of its own.
+function partsLine(dependencies) {
+  const items = Object.entries(dependencies).map(([name, { ok, error }]) => {
+    const state = el("span", { class: `badge ${ok ? "ok" : "bad"}`, text: ok ? "Answers" : "▲ Does not answer" });
+    return el("li", { class: ok ? null : "broken" }, el("span", { class: "strong", text: name }), state, ok ? null : el("span", { class: "sub", text: visible(error ?? "") }));
+  });
+  return el("ul", { class: "parts", "aria-label": "Parts" }, ...items);
+}
 
 function queueTile(name, stream, limit) {
   if (stream.items === null) return tile(name, "–", "not known: the queue does not answer", "bad");
-  const age = stream.oldest_age_s ? `oldest ${duration(stream.oldest_age_s)}` : "empty or just taken";
+  const age = stream.oldest_age_s ? `oldest ${duration(stream.oldest_age_s)}` : stream.items > 0 ? "just come" : "empty";
+  const pending = stream.pending_items > 0 ? `, ${count(stream.pending_items)} being worked on` : "";
   const share = limit ? stream.items / limit : 0;
-  return tile(name, count(stream.items), `${age}, ${count(stream.pending_items)} being worked on`, share > 0.8 ? "bad" : share > 0.2 ? "warn" : "");
+  return tile(name, count(stream.items), age + pending, share > 0.8 ? "bad" : share > 0.2 ? "warn" : "");
 }
 
 const octets = (n) => (n >= 1 << 30 ? `${(n / (1 << 30)).toFixed(1)} GiB` : `${(n / (1 << 20)).toFixed(1)} MiB`);
@@ -128,20 +132,23 @@ const percent = (share) => `${(share * 100).toFixed(share > 0.99 && share < 1 ? 
 const LEVEL_COLUMNS = [
   { label: "Component", cell: (level) => level.component },
   { label: "Did well", class: "number", cell: (level) => percent(level.availability) },
-  { label: "Error budget left", class: "number", cell: (level) => (level.budget_left > 0 ? percent(level.budget_left) : el("strong", { class: "badge bad", text: "▲ spent" })) },
-  { label: "Burn rate, last hour", class: "number", cell: (level) => `${level.burn_rate_1h.toFixed(1)} ×` },
+  { label: "Budget left", class: "number", cell: (level) => (level.budget_left > 0 ? percent(level.budget_left) : el("strong", { class: "badge bad", text: "▲ spent" })) },
+  { label: "Burn rate, 1 h", class: "number", cell: (level) => `${level.burn_rate_1h.toFixed(1)} ×` },
   { label: "Good", class: "number", cell: (level) => count(level.good) },
   { label: "Of", class: "number", cell: (level) => count(level.total) },
 ];
+
+// Kept from one status to the next, until it is known anew.
+const levels = el("section");
 
 /** The service levels, asked for beside the status. */
 async function drawLevels() {
   try {
     const { target, window_s: window_s, components } = await api("/api/v2/slo");
     const words = `Target ${percent(target)} over ${duration(window_s)}; a burn rate of 1 × spends the budget exactly.`;
-    byId("levels").replaceChildren(section("Service levels of this daemon", el("p", { class: "muted", text: words }), makeTable("Service levels", LEVEL_COLUMNS, components)));
+    levels.replaceChildren(el("h2", { text: "Service levels of this daemon" }), makeTable("Service levels", LEVEL_COLUMNS, components), el("p", { class: "muted", text: words }));
   } catch (error) {
-    byId("levels").replaceChildren(failure(error, drawLevels));
+    levels.replaceChildren(failure(error, drawLevels));
   }
 }
 
@@ -160,13 +167,13 @@ function draw(status) {
       queueTile("Alerts in the queue", queue.alert, null),
       status.spool ? spoolTile(status.spool) : null,
       tile("Matched", count(pipeline.matched), `${count(pipeline.unmatched)} matched no rule`),
-      tile("Buried", count(pipeline.buried), "events that no rule could be tried on", pipeline.buried > 0 ? "bad" : ""),
-      tile("Active rules", count(rules.active), rules.loaded_at ? `revision ${rules.revision}, loaded at ${fullTime(rules.loaded_at).slice(11, 19)}` : `revision ${rules.revision}`),
+      tile("Buried", count(pipeline.buried), "events given up on", pipeline.buried > 0 ? "bad" : ""),
+      tile("Active rules", count(rules.active), rules.loaded_at ? `revision ${rules.revision}, since ${fullTime(rules.loaded_at).slice(11, 19)}` : `revision ${rules.revision}`),
     ),
-    section("Daemons", makeTable("Daemons", PEER_COLUMNS, status.peers)),
-    section("Listeners", makeTable("Listeners", LISTENER_COLUMNS, status.listeners)),
+    section("Parts of this daemon", partsLine(status.dependencies)),
     section("Where alerts go", destinationsPart(status)),
-    section("Parts", makeTable("Parts", DEPENDENCY_COLUMNS, Object.entries(status.dependencies).map(([name, part]) => ({ name, ...part })))),
+    section("Daemons", makeTable("Daemons", PEER_COLUMNS, status.peers)),
+    el("div", { class: "side-by-side" }, section("Listeners", makeTable("Listeners", LISTENER_COLUMNS, status.listeners)), levels),
   );
   byId("status").setAttribute("aria-busy", "false");
   drawLevels();
