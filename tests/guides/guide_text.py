@@ -16,17 +16,31 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
 
 
 def blocks(page: str, section: str, language: str = "sh") -> list[str]:
-    """The fenced blocks of one language under one heading of a page."""
-    text = (DOCS / page).read_text(encoding="utf-8")
-    _, found, rest = text.partition(f"\n## {section}\n")
-    assert found, f"{page} has no section {section!r}"
-    body = rest.partition("\n## ")[0]
-    return [match[2] for match in _BLOCK.finditer(body) if match[1] == language]
+    """The fenced blocks of one language under one heading of a page; "" is before the first."""
+    bodies = sections(DOCS / page if page != "README.md" else ROOT / page)
+    assert section in bodies, f"{page} has no section {section!r}"
+    return [match[2] for match in _BLOCK.finditer(bodies[section]) if match[1] == language]
+
+
+def sections(path: Path) -> dict[str, str]:
+    """The text under each heading of the second level."""
+    first, *others = re.split(r"^## (.*)\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {"": first, **dict(zip(others[::2], others[1::2], strict=True))}
+
+
+def every_command_block() -> Iterator[tuple[str, str, int]]:
+    """Page, section and number, from 0, of every block of commands that a reader may type."""
+    for path in sorted([ROOT / "README.md", *DOCS.rglob("*.md")]):
+        page = path.name if path.parent == ROOT else str(path.relative_to(DOCS))
+        for section in sections(path):
+            for number in range(len(blocks(page, section))):
+                yield page, section, number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +52,14 @@ class GuideShell:
         services: What "systemctl VERB UNIT" does.
         prefix: Before bash, to be another user.
         environ: Besides PATH.
+        cwd: Where it is run; where the tests are, without it.
     """
 
     places: Mapping[str, str]
     services: Mapping[str, Callable[[], object]] = field(default_factory=dict)
     prefix: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
 
     def translated(self, text: str) -> str:
         """The text with our paths in it."""
@@ -69,6 +85,7 @@ class GuideShell:
         done = subprocess.run(
             [*self.prefix, "bash", "-euo", "pipefail", "-c", self.translated(commands)],
             env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **self.environ},
+            cwd=self.cwd,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
