@@ -1,0 +1,29 @@
+"""The panels of the shipped dashboard, as Prometheus is asked for them."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from prometheus_server import ROOT, Prometheus
+
+DASHBOARD = ROOT / "etc" / "grafana" / "muttd.json"
+
+
+def expressions() -> dict[str, str]:
+    """Every panel's expressions, by its title and the query's letter; each variable at All."""
+    found = {}
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        for target in panel.get("targets", ()):
+            text = target["expr"].replace("$job", ".+").replace("$instance", ".+")
+            found[f"{panel['title']} {target['refId']}"] = text.replace("$__range", "5m")
+    return found
+
+
+def empty_panels(prometheus: Prometheus) -> list[str]:
+    """Those that have no number to show now."""
+    return [
+        title
+        for title, text in expressions().items()
+        if all(math.isnan(value) for value in prometheus.values(text))
+    ]
