@@ -266,13 +266,14 @@ def stream_listeners(sockets: Sequence[socket.socket]) -> list[trio.SocketListen
 
 def gauges(settings: Settings, parts: Parts) -> Gauges:
     """What shows the depth of the queue and who answers, in /metrics."""
+    dispatch = parts.outbound.dispatch
     gauged = Gauged(
         queue=parts.backends.queue,
         queue_limit=settings.queue.max_events,
         probes=parts.probes,
         lag_s=lambda: parts.alerter.lag_s,
         rules=parts.rules,
-        destinations=lambda: parts.outbound.dispatch.names,
+        destinations=lambda: [*dispatch.names, *dispatch.orphans],
     )
     return Gauges(gauged, parts.registry)
 

@@ -98,6 +98,8 @@ class Dispatch:
         self.router.replace(routes)
         for name in lines:
             self._metrics.of(name)
+        for name in before.keys() - lines.keys():
+            self._metrics.forget(name)
         for name, line in before.items():
             if lines.get(name) != line and name in self.forwarders:
                 # The attempts under way end by themselves; its successor begins then.

@@ -136,7 +136,8 @@ class Forwarder:
         self._turn = trio.CancelScope()
         self._is_stopping = False
         self._stopped = trio.Event()
-        self.state = "idle"
+        # Whatever the forwarder before us, which had another configuration, has shown.
+        self._become("idle")
         self.last_error: str | None = None
         self.breaker = BreakerView()
 
@@ -153,11 +154,6 @@ class Forwarder:
     def tally(self) -> dict[str, int]:
         """What was done since the start, for the status document."""
         return self._counts.tally()
-
-    def use(self, destination: Destination) -> None:
-        """Deliver the next alerts there: the destination was configured anew."""
-        self._destination = destination
-        self.poke()
 
     def stop(self) -> None:
         """Finish the attempts under way and return from run(); what is left stays queued."""
@@ -253,6 +249,10 @@ class Forwarder:
             return None
         return admission.token
 
+    def _become(self, state: str) -> None:
+        self.state = state
+        self._counts.hold(is_held=state == "held")
+
     def _see(self, view: BreakerView) -> None:
         was, self.breaker = self.breaker, view
         self._counts.see(view)
@@ -263,10 +263,10 @@ class Forwarder:
                 self.name, view.failures, self.last_error,
             )  # fmt: skip
         if view.state is not BreakerState.CLOSED:
-            self.state = "open"
+            self._become("open")
         elif self.state == "open":
             # Another daemon's probe went well.
-            self.state = "delivering"
+            self._become("delivering")
             self._failures_in_row = 0
             _log.warning("destination %s: the breaker is closed", self.name)
 
@@ -298,6 +298,9 @@ class Forwarder:
             return
         self.last_error = attempt.error
         if attempt.verdict is Verdict.NEVER:
+            if attempt.did_answer:
+                # Key and URL are right: the alert is what is wrong.
+                self._note_answer(view)
             await self._bury(outgoing, attempt, LetterReason.REJECTED)
             return
         now = trio.current_time()
@@ -333,19 +336,20 @@ class Forwarder:
         if not self._is_told and (state == "held" or self._failures_in_row >= _WORTH_A_LINE):
             self._is_told = True
             _log.error("destination %s: alerts wait (%s): %s", self.name, state, attempt.error)
-        self.state = state
-        self._counts.hold(is_held=state == "held")
+        self._become(state)
         self._see(view)
 
     def _note_success(self, view: BreakerView) -> None:
         self._successes += 1
+        self._note_answer(view)
+
+    def _note_answer(self, view: BreakerView) -> None:
         self._failures_in_row = 0
         self._pause_until = float("-inf")
         if self._is_told:
             self._is_told = False
             _log.warning("destination %s takes alerts again", self.name)
-        self.state = "delivering"
-        self._counts.hold(is_held=False)
+        self._become("delivering")
         self._see(view)
         self._changed.unpark_all()
 
@@ -355,12 +359,7 @@ class Forwarder:
 
     async def _bury(self, outgoing: Outgoing, attempt: Attempt, reason: LetterReason) -> None:
         await self._record(outgoing, attempt, is_dead=True)
-        letter = letter_of(
-            outgoing,
-            attempt,
-            reason,
-            ids=(self._policy.consumer, self.name),
-        )
+        letter = letter_of(outgoing, attempt, reason, ids=(self._policy.consumer, self.name))
         await self._source.bury(letter)
         _log.error(
             "destination %s: alert %s is dead: %s",
@@ -372,7 +371,7 @@ class Forwarder:
     async def _done(self, outgoing: Outgoing) -> None:
         await self._source.done(outgoing)
         if not self._outbox and self.state == "delivering":
-            self.state = "idle"
+            self._become("idle")
 
     def _wants_more(self) -> bool:
         if len(self._outbox) >= _MAX_WAITING or self._is_stopping:

@@ -51,6 +51,11 @@ class ForwarderMetrics:
         """The series of one destination."""
         return DestinationCounts(self, destination)
 
+    def forget(self, destination: str) -> None:
+        """Show no longer what a destination is like that there is no more; its counts stay."""
+        for gauge in (self.is_open, self.failures, self.is_held):
+            gauge.remove(destination)
+
 
 class DestinationCounts:
     """The series of one destination, and the same numbers for the status document."""

@@ -37,7 +37,8 @@ class Gauged:
     Attributes:
         queue_limit: Most events that the ingest stream may hold.
         lag_s: Seconds from the queue to the decision.
-        destinations: Gives the destinations that there are now.
+        destinations: Gives the destinations that there are now, and those that are gone and for
+            which alerts wait all the same.
     """
 
     queue: Queue
@@ -61,6 +62,7 @@ class Gauges:
             return Gauge(f"muttd_{name}", text, labels, registry=registry)
 
         self._gauged = gauged
+        self._streams: set[str] = set(Stream)
         self._events = gauge("queue_events", "Events or alerts in the queue.", "stream")
         self._pending = gauge(
             "queue_pending_events", "Those that a consumer took and did not acknowledge.", "stream"
@@ -90,7 +92,13 @@ class Gauges:
         for name, probe in self._gauged.probes.items():
             self._up.labels(name).set((await probe.ask())["ok"])
         others = map(alert_stream, self._gauged.destinations())
-        for stream in dict.fromkeys([*Stream, *others]):
+        streams = {*Stream, *others}
+        for stream in self._streams - streams:
+            # What waited there last would be shown for ever.
+            for gauge in (self._events, self._pending, self._age):
+                gauge.remove(str(stream))
+        self._streams = streams
+        for stream in streams:
             await self._sample_depth(stream)
         self._lag.set(self._gauged.lag_s())
         self._active.set(self._gauged.rules.active_count)

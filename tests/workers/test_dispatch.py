@@ -188,3 +188,33 @@ async def test_a_stop_waits_for_the_attempts_under_way(
     await wait_until(is_idle)
     with trio.fail_after(10):
         await scene.dispatch.stop()
+
+
+async def test_a_destination_that_is_held_and_then_gone_is_held_no_longer(
+    scene: Scene, webhooks: tuple[ScriptedWebhook, ScriptedWebhook], nursery: trio.Nursery
+) -> None:
+    first, second = webhooks
+    second.answer = lambda call: (401, {}, "")
+    lines = {"moog": a_line("moog", first), "tickets": a_line("tickets", second)}
+    scene.dispatch.replace(lines, routes("moog", "tickets"))
+    nursery.start_soon(scene.dispatch.run)
+
+    def held() -> float | None:
+        labels = {"destination": "tickets"}
+        return scene.registry.get_sample_value("muttd_forwarder_held", labels)
+
+    async def is_held() -> bool:
+        return held() == 1
+
+    async def is_well() -> bool:
+        return held() == 0
+
+    await scene.raise_alert("a", "tickets")
+    await wait_until(is_held)
+    # Another configuration: whether that one is right is not known yet.
+    second.answer = lambda call: (200, {}, "")
+    changed = lines | {"tickets": a_line("tickets", second, key="another")}
+    scene.dispatch.replace(changed, routes("moog", "tickets"))
+    await wait_until(is_well)
+    scene.dispatch.replace({"moog": lines["moog"]}, routes("moog"))
+    assert held() is None

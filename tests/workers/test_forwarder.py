@@ -37,11 +37,12 @@ class ScriptedDestination:
 
     Attributes:
         most_at_once: Attempts that were under way at a time.
-        gate: What every attempt waits for, if there is one.
+        gate: What every attempt waits for, if there is one; or those of `gated` alone.
     """
 
     def __init__(self) -> None:
         self.gate: trio.Event | None = None
+        self.gated: str | None = None
         self.most_at_once = 0
         self._at_once = 0
         self.attempts: list[str] = []
@@ -55,7 +56,7 @@ class ScriptedDestination:
         self.most_at_once = max(self.most_at_once, self._at_once)
         try:
             await trio.lowlevel.checkpoint()
-            if self.gate is not None:
+            if self.gate is not None and self.gated in (None, text):
                 await self.gate.wait()
         finally:
             self._at_once -= 1
@@ -252,26 +253,19 @@ async def test_several_attempts_are_under_way_but_never_two_of_one_signature(
 async def test_a_slow_alert_holds_up_its_own_signature_alone(
     scene: Scene, nursery: trio.Nursery
 ) -> None:
-    answers = trio.Event()
-
-    class Slow(ScriptedDestination):
-        async def deliver(self, alert: Alert) -> int:
-            if alert.event.message == "a":
-                await answers.wait()
-            return await super().deliver(alert)
-
-    scene.forwarder.use(slow := Slow())
+    destination = scene.destination
+    destination.gate, destination.gated = trio.Event(), "a"
     await scene.raise_alerts("a", "a!", "b", "c", "d", "e")
     nursery.start_soon(scene.forwarder.run)
 
     async def are_taken() -> bool:
-        return len(slow.taken) == 4
+        return len(destination.taken) == 4
 
     await wait_until(are_taken)
-    assert sorted(slow.taken) == ["b", "c", "d", "e"]
-    answers.set()
+    assert sorted(destination.taken) == ["b", "c", "d", "e"]
+    destination.gate.set()
     await scene.wait_empty()
-    assert slow.taken[-2:] == ["a", "a!"]
+    assert destination.taken[-2:] == ["a", "a!"]
 
 
 async def test_an_alert_that_fails_while_others_are_taken_is_buried_and_its_order_kept(
@@ -470,3 +464,37 @@ async def test_an_entry_claimed_back_from_ourselves_is_not_sent_twice(
     nursery.start_soon(scene.forwarder.run)
     await scene.wait_empty()
     assert scene.destination.taken == ["a"]
+
+
+async def test_a_destination_that_refuses_an_alert_for_good_is_held_no_longer(
+    scene: Scene, nursery: trio.Nursery
+) -> None:
+    error: Exception = DestinationHeld("status 401", status=401)
+    scene.destination.script = lambda text: error
+    await scene.raise_alerts("a")
+    nursery.start_soon(scene.forwarder.run)
+
+    async def is_held() -> bool:
+        return scene.forwarder.state == "held"
+
+    await wait_until(is_held)
+    error = Undeliverable("status 400", status=400)
+    await scene.wait_empty()
+    assert scene.forwarder.state == "idle"
+
+
+async def test_what_was_never_sent_says_nothing_about_its_destination(
+    scene: Scene, nursery: trio.Nursery
+) -> None:
+    error: Exception = DestinationHeld("status 401", status=401)
+    scene.destination.script = lambda text: error
+    await scene.raise_alerts("a")
+    nursery.start_soon(scene.forwarder.run)
+
+    async def is_held() -> bool:
+        return scene.forwarder.state == "held"
+
+    await wait_until(is_held)
+    error = Undeliverable("the template makes no JSON")
+    await scene.wait_empty()
+    assert scene.forwarder.state == "held"

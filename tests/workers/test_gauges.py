@@ -22,6 +22,7 @@ class Scene:
 
     def __init__(self, queue: Queue, store: Store, directory: Path) -> None:
         self.registry = CollectorRegistry()
+        self.destinations = ["moog", "tickets"]
         self.probe = Probe(queue.ping)
         rules = RulesWatch(store, check_interval_s=1.0, snapshot=directory / "rules.snapshot")
         gauged = Gauged(
@@ -30,7 +31,7 @@ class Scene:
             probes={"queue": self.probe},
             lag_s=lambda: 0.25,
             rules=rules,
-            destinations=lambda: ["moog", "tickets"],
+            destinations=lambda: self.destinations,
         )
         self.gauges = Gauges(gauged, self.registry)
 
@@ -89,3 +90,12 @@ async def test_each_destination_has_its_depth(scene: Scene) -> None:
     await scene.gauges.sample()
     for stream in ("ingest", "alert", "alert.tickets"):
         assert scene.shown("queue_events", stream=stream) is not None
+
+
+async def test_a_destination_that_is_gone_is_shown_no_longer(scene: Scene) -> None:
+    await scene.gauges.sample()
+    scene.destinations.remove("tickets")
+    await scene.gauges.sample()
+    for name in ("queue_events", "queue_pending_events", "queue_oldest_age_seconds"):
+        assert scene.shown(name, stream="alert.tickets") is None
+        assert scene.shown(name, stream="alert") is not None
