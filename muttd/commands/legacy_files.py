@@ -1,17 +1,20 @@
 """Imported settings, written: an env file, and a file of its own for every secret, mode 600.
 
-Nothing is written over: a file that is there and says the same is left, one that says otherwise
-ends the import before anything is written.
+Nothing that somebody set is written over: a file that is there and says the same is left, one that
+says otherwise ends the import before anything is written. An env file in which everything is
+commented out, as it is installed, says nothing: ours are put behind its comments.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from muttd.commands.outcome import EX_DATAERR, EX_NOPERM, CommandFailed
-from muttd.errors import ConfigError
+from muttd.errors import ConfigError, InvalidInput
+from muttd.legacy.env_file import read_env
 from muttd.legacy.env_map import EnvPlan
 from muttd.legacy.findings import Finding, Verdict
 from muttd.settings import load
@@ -32,41 +35,75 @@ def mistakes(plan: EnvPlan) -> Iterator[Finding]:
             yield Finding(Verdict.MEND, name, text)
 
 
-def planned(plan: EnvPlan, env_path: Path, secrets_dir: Path) -> dict[Path, str]:
-    """Every file with its text, secrets first: the env file that names them comes last."""
-    files: dict[Path, str] = {}
-    lines = [f"{name}={_quoted(value)}\n" for name, value in plan.settings.items()]
+@dataclass(frozen=True, slots=True)
+class FilePlan:
+    """What is to be on the disk.
+
+    Attributes:
+        env_path: Of the env file.
+        values: What that sets, by name.
+        secrets: The other files, each with its text.
+    """
+
+    env_path: Path
+    values: Mapping[str, str]
+    secrets: Mapping[Path, str]
+
+
+def planned(plan: EnvPlan, env_path: Path, secrets_dir: Path) -> FilePlan:
+    """Every file that is wanted."""
+    values, secrets = dict(plan.settings), {}
     for name, secret in plan.secrets.items():
         path = secrets_dir.absolute() / name.lower()
-        files[path] = secret.reveal() + "\n"
-        lines.append(f"{name}_FILE={_quoted(str(path))}\n")
-    files[env_path] = _HEAD + "".join(sorted(lines))
-    return files
+        secrets[path] = secret.reveal() + "\n"
+        values[f"{name}_FILE"] = str(path)
+    return FilePlan(env_path, values, secrets)
 
 
-def write(files: Mapping[Path, str], *, dry_run: bool) -> dict[str, str]:
+def write(plan: FilePlan, *, dry_run: bool) -> dict[str, str]:
     """Write what is not there; what was done, by path.
 
     Raises:
-        CommandFailed: A file is there with another text, or cannot be written.
+        CommandFailed: A file is there and says otherwise, or cannot be written.
     """
-    present = {path: _text_of(path) for path in files}
-    others = [str(path) for path, text in files.items() if present[path] not in (None, text)]
+    wanted: dict[Path, tuple[str | None, str | None]] = {
+        path: (_text_of(path), text) for path, text in plan.secrets.items()
+    }
+    others = [str(path) for path, (was, text) in wanted.items() if was not in (None, text)]
+    was = _text_of(plan.env_path)
+    set_before = _values_of(was, plan.env_path)
+    if set_before not in ({}, plan.values):
+        others.append(str(plan.env_path))
     if others:
         raise CommandFailed(
             f"already there, and saying otherwise: {', '.join(others)}; compare, and move them"
             " away or name others",
             EX_DATAERR,
         )
+    # The env file that names the secrets comes last.
+    wanted[plan.env_path] = (was, was if set_before == plan.values else _env_text(plan, was))
     done: dict[str, str] = {}
-    for path, text in files.items():
-        if present[path] is not None:
+    for path, (before, text) in wanted.items():
+        if before == text:
             done[str(path)] = "unchanged"
             continue
         if not dry_run:
-            _create(path, text)
+            _create(path, text or "")
         done[str(path)] = "would be written" if dry_run else "written"
     return done
+
+
+def _values_of(text: str | None, path: Path) -> dict[str, str]:
+    try:
+        return read_env(text or "")
+    except InvalidInput as exc:
+        raise CommandFailed(f"{path}: {exc}", EX_DATAERR) from exc
+
+
+def _env_text(plan: FilePlan, before: str | None) -> str:
+    lines = sorted(f"{name}={_quoted(value)}\n" for name, value in plan.values.items())
+    head = f"{before}\n" if before else ""
+    return head + _HEAD + "".join(lines)
 
 
 def _text_of(path: Path) -> str | None:

@@ -163,9 +163,16 @@ def test_a_file_that_says_otherwise_is_not_written_over(
     secrets.mkdir()
     (secrets / "muttd_redis_password").write_text("another\n")
     command = ["import-legacy", "--env", str(tmp_path / "old.env"), "--secrets-dir", str(secrets)]
-    assert main([*command, "--write-env", str(tmp_path / "new.env")], {}) == 65
+    ours = tmp_path / "new.env"
+    assert main([*command, "--write-env", str(ours)], {}) == 65
     assert "muttd_redis_password" in capsys.readouterr().err
-    assert not (tmp_path / "new.env").exists()
+    assert not ours.exists()
+    (secrets / "muttd_redis_password").write_text("r-hunter2#$x\n")
+    for text in ("MUTTD_HTTP=[::]:80\n", "no assignment\n"):
+        ours.write_text(text)
+        assert main([*command, "--write-env", str(ours)], {}) == 65
+        assert str(ours) in capsys.readouterr().err
+        assert ours.read_text() == text
     assert [path.name for path in secrets.iterdir()] == ["muttd_redis_password"]
 
 

@@ -133,6 +133,25 @@ def test_keys_are_made_listed_and_revoked(site: Site) -> None:
 
 
 @needs_own_network
+def test_what_is_looked_at_before_and_after_an_upgrade_is_there(site: Site) -> None:
+    [look] = blocks("upgrade.md", "Before")
+    said = site.shell.run(look)
+    assert said.startswith("muttd ")
+    assert '"ready"' in said
+    [check] = blocks("upgrade.md", "One host")
+    assert site.shell.run(check) == "The settings are right.\n"
+    # Without PostgreSQL it says that there is nothing to do.
+    [migrate] = blocks("upgrade.md", "Several hosts")
+    assert "MUTTD_DATABASE_URL is not set" in site.shell.run(migrate)
+
+
+def test_the_example_of_how_large_a_disk_has_to_be_gives_what_the_page_shows() -> None:
+    [command] = blocks("capacity.md", "Disk")
+    [shown] = blocks("capacity.md", "Disk", "text")
+    assert GuideShell(places={}).run(command) == shown
+
+
+@needs_own_network
 def test_both_databases_are_copied_while_the_daemon_runs(site: Site, home: Path) -> None:
     [copy] = blocks("operations.md", "Backup and restore")
     site.shell.run(copy)
@@ -234,11 +253,15 @@ def test_the_migration_from_the_predecessor_goes_as_the_page_says(
 
 def walk_through_the_migration(shell: GuideShell) -> None:
     dry, dump, files = blocks("migration.md", "Before: what would be taken over")
-    settings, create = blocks("migration.md", "The settings")
+    away, settings, create = blocks("migration.md", "The settings")
     [tables] = blocks("migration.md", "Rules, hosts and teams")
     for block in (dry, dump, files):
         assert "2 would be added" in shell.run(block)
+    shell.run(away)
+    # As it is installed.
+    shutil.copy(ROOT / "etc" / "mutt.env", shell.translated("/etc/mutt/mutt.env"))
     assert "mutt.env: written" in shell.run(settings)
+    assert "mutt.env: unchanged" in shell.run(settings)
     shell.run(create)
     assert "2 added" in shell.run(tables)
     assert "2 unchanged" in shell.run(tables)
