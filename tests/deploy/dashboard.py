@@ -6,6 +6,7 @@ import json
 import math
 
 from prometheus_server import ROOT, Prometheus
+from servers.certificates import KeyPair
 
 DASHBOARD = ROOT / "etc" / "grafana" / "muttd.json"
 
@@ -27,3 +28,12 @@ def empty_panels(prometheus: Prometheus) -> list[str]:
         for title, text in expressions().items()
         if all(math.isnan(value) for value in prometheus.values(text))
     ]
+
+
+def listener_certificate(pair: KeyPair) -> dict[str, str]:
+    """Settings of a daemon that has one certificate to show, and is scraped in the clear."""
+    return {
+        "MUTTD_SYSLOG_TLS": "[::]:0",
+        "MUTTD_SYSLOG_TLS_CERT": str(pair.cert),
+        "MUTTD_SYSLOG_TLS_KEY": str(pair.key),
+    }

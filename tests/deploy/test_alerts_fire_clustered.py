@@ -9,10 +9,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from dashboard import empty_panels, expressions
+from dashboard import empty_panels, expressions, listener_certificate
 from faked_clock import FakedClock, needs_faketime
 from prometheus_server import Prometheus, Target, needs_prometheus, prometheus_server
 from running_daemon import RunningDaemon, ScriptedWebhook, a_rule, eventually, scripted_webhook
+from servers.certificates import TlsParty
 from servers.postgres_server import PostgresServer, needs_postgres, postgres_server
 from servers.redis_server import RedisServer, needs_redis, redis_server
 
@@ -48,7 +49,7 @@ class Cluster:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(tmp_path_factory: pytest.TempPathFactory, tls_party: TlsParty) -> Iterator[Cluster]:
     directory = tmp_path_factory.mktemp("cluster")
     clock = FakedClock(directory / "clock")
     clock.set_ahead(timedelta(0))
@@ -67,6 +68,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
                 "MUTTD_MOOG_RATE_LIMIT": "1000",
                 "MUTTD_QUEUE_MAX_EVENTS": str(QUEUE_LIMIT),
                 "MUTTD_SPOOL_MAX_BYTES": str(SPOOL_LIMIT),
+                **listener_certificate(tls_party.server),
                 **clock.environ,
             }
             daemon = RunningDaemon(directory / name, environ)

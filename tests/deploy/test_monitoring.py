@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from dashboard import DASHBOARD, empty_panels
+from dashboard import DASHBOARD, empty_panels, listener_certificate
 from prometheus_server import (
     RULES,
     Target,
@@ -19,6 +19,7 @@ from prometheus_server import (
     runbook_links,
 )
 from running_daemon import RunningDaemon, ScriptedWebhook, a_rule, eventually
+from servers.certificates import TlsParty
 
 pytestmark = needs_prometheus
 PROMETHEUS, ALERTMANAGER = RULES.with_name("prometheus.yml"), RULES.with_name("alertmanager.yml")
@@ -35,6 +36,17 @@ PROMETHEUS, ALERTMANAGER = RULES.with_name("prometheus.yml"), RULES.with_name("a
 def test_the_tools_of_prometheus_find_no_mistake(tool: tuple[str, ...], file: Path) -> None:
     done = subprocess.run([*tool, file], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("severity", "receiver"), [("page", "pager"), ("ticket", "tickets")])
+def test_each_alert_goes_where_its_severity_says(severity: str, receiver: str) -> None:
+    names = [rule["alert"] for rule in alert_rules() if rule["labels"]["severity"] == severity]
+    assert names
+    for name in names:
+        command = ["amtool", "config", "routes", "test", f"--config.file={ALERTMANAGER}"]
+        labels = [f"severity={severity}", f"alertname={name}", "job=muttd"]
+        done = subprocess.run([*command, *labels], capture_output=True, text=True, check=True)
+        assert done.stdout.split() == [receiver]
 
 
 def test_each_alert_fires_by_its_cause_and_none_without(tmp_path: Path) -> None:
@@ -65,9 +77,13 @@ def test_each_alert_fires_in_a_test_that_causes_its_fault() -> None:
 
 @pytest.mark.acceptance
 def test_every_panel_and_every_rule_has_data_from_a_real_scrape(
-    start_daemon: Callable[..., RunningDaemon], webhook: ScriptedWebhook, tmp_path: Path
+    start_daemon: Callable[..., RunningDaemon],
+    webhook: ScriptedWebhook,
+    tls_party: TlsParty,
+    tmp_path: Path,
 ) -> None:
-    daemon = start_daemon(MUTTD_MOOG_WEBHOOK_URL=webhook.url)
+    environ = listener_certificate(tls_party.server)
+    daemon = start_daemon(MUTTD_MOOG_WEBHOOK_URL=webhook.url, **environ)
     with prometheus_server(tmp_path, [Target("muttd", daemon)], RULES.read_text()) as prometheus:
         daemon.post("/api/v2/rules", a_rule())
         eventually(lambda: daemon.get("/api/v2/status")["rules"]["active"], lambda n: n == 1)
@@ -81,7 +97,7 @@ def test_every_panel_and_every_rule_has_data_from_a_real_scrape(
         assert empty_panels(prometheus) == []
         shown = set(prometheus.get("/label/__name__/values"))
         used = set(re.findall(r"\bmuttd_\w+", RULES.read_text() + DASHBOARD.read_text()))
-        assert used - shown - {"muttd_tls_certificate_expiry_timestamp_seconds"} == set()
+        assert used - shown == set()
         rules = prometheus.get("/rules")["groups"]
         faults = [
             rule["name"] for group in rules for rule in group["rules"] if rule.get("lastError")
