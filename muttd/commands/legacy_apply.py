@@ -1,7 +1,7 @@
 """Imported rules, hosts and teams, given to a daemon over its REST API; what it has is left.
 
-Rules go in one transaction. Hosts and teams are added one by one: each is whole by itself, and the
-next import goes on where one was cut off.
+Hosts and teams are added one by one: each is whole by itself, and the next import goes on where one
+was cut off. Rules go in one transaction, after them.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ def apply(client: Client, plan: TablePlan, *, dry_run: bool) -> dict[str, str]:
     Raises:
         CommandFailed: It does not answer, or says no.
     """
+    # Rules last: before it is known which hosts are for development, theirs would page.
     return {
-        "rules": _rules(client, plan, dry_run=dry_run),
         "development hosts": _hosts(client, plan, dry_run=dry_run),
         "teams": _teams(client, plan, dry_run=dry_run),
+        "rules": _rules(client, plan, dry_run=dry_run),
     }
 
 

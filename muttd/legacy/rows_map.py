@@ -48,11 +48,16 @@ def map_tables(tables: Tables) -> TablePlan:
     rules = sorted(enumerate(tables.rules or (), start=1), key=_order)
     for number, row in rules:
         _map_rule(row, number, plan)
-    if any(set(row) - _READ for _, row in rules):
-        others = sorted({str(name) for _, row in rules for name in set(row) - _READ})
-        plan.say(Verdict.LEFT, RULES, f"columns without a place here: {', '.join(others)}")
     _map_hosts(tables.hosts or (), plan)
     _map_teams(tables.teams or (), plan)
+    for table, rows, read in (
+        (RULES, tables.rules, _READ),
+        (HOSTS, tables.hosts, {"hostname"}),
+        (TEAMS, tables.teams, {"hostname", "team_assignment"}),
+    ):
+        others = sorted({str(name) for row in rows or () for name in set(row) - read})
+        if others:
+            plan.say(Verdict.LEFT, table, f"columns without a place here: {', '.join(others)}")
     return plan
 
 

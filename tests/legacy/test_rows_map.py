@@ -100,10 +100,19 @@ def test_rules_keep_their_order_by_id_and_rows_without_one_come_last() -> None:
     assert [rule.name for rule in plan.rules] == ["legacy 9", "legacy 10", "legacy row 1"]
 
 
-def test_columns_without_a_place_are_named_once() -> None:
-    plan = mapped(a_row(created_by="x"), a_row(id="8", created_by="y"))
-    [left] = [each for each in plan.findings if each.verdict is Verdict.LEFT]
-    assert left.text == "columns without a place here: created_by"
+def test_columns_without_a_place_are_named_once_for_each_table() -> None:
+    plan = map_tables(
+        Tables(
+            rules=[a_row(created_by="x"), a_row(id="8", created_by="y")],
+            hosts=[{"hostname": "a", "description": "x", "added_by": None}],
+            teams=[{"hostname": "a", "team_assignment": "X"}],
+        )
+    )
+    left = {each.what: each.text for each in plan.findings if each.verdict is Verdict.LEFT}
+    assert left == {
+        "alert_rules": "columns without a place here: created_by",
+        "development_hosts": "columns without a place here: added_by, description",
+    }
 
 
 def test_hosts_are_told_apart_without_regard_to_case() -> None:
