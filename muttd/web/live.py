@@ -45,7 +45,7 @@ PING_FRAME = b"\x89\x00"
 PING_S = 30.0
 # How long somebody looks on who may no more, once this daemon knows: with the time that takes, a
 # second.
-RECHECK_S = 0.4
+RECHECK_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
