@@ -198,9 +198,10 @@ class _Pages:
     async def sign_out(self, request: Request) -> Response:
         cookies = cookie_header(request.headers.raw)
         form = await _read_form(request) or {}
-        same_origin = is_same_origin(request.headers.raw)
-        is_ours = await self._sessions.check_csrf(cookies, form.get("csrf_token", ""))
-        if same_origin and is_ours:
+        if not is_same_origin(request.headers.raw):
+            # Its browser sent no cookie along, and would take one that has expired nevertheless.
+            return RedirectResponse("/live", status_code=303, headers=_HEADERS)
+        if await self._sessions.check_csrf(cookies, form.get("csrf_token", "")):
             await self._sessions.close(cookies)
             await self._access_changed()
         elif await self._sessions.principal(cookies) is not None:

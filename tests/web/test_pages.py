@@ -215,6 +215,18 @@ async def test_another_site_cannot_sign_anybody_out(site: Site, forged: dict[str
     )
     assert response.headers["location"] == "/live"
     assert await site.sessions.principal(headers["Cookie"]) is not None
+    assert "set-cookie" not in response.headers
+
+
+@pytest.mark.parametrize(
+    "forged", [{"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}]
+)
+async def test_another_site_cannot_take_the_cookie_away_that_its_form_does_not_carry(
+    site: Site, forged: dict[str, str]
+) -> None:
+    headers = ORIGIN | forged
+    response = await site.call("POST", "/sign-out", role=None, headers=headers, content=b"")
+    assert "set-cookie" not in response.headers
 
 
 @pytest.mark.parametrize(
