@@ -134,6 +134,7 @@ class Webhook:
     async def _excerpt(self, response: httpx.Response) -> str:
         """The beginning of an answer; never more, never our key."""
         octets = b""
+        is_whole = False
         # Raw: nobody inflates a stranger's answer here, and nobody believes its charset.
         with suppress(httpx.ReadError):
             async for chunk in response.aiter_raw(_EXCERPT_OCTETS):
@@ -142,11 +143,10 @@ class Webhook:
                     # Not `break`: httpx leaves its generators to the garbage collector then. The
                     # next read finds the connection closed and ends them in order.
                     await response.aclose()
-        text = octets.decode("utf-8", "replace")
-        for secret in self._secrets():
-            # Before it is cut: half a key is a secret too.
-            text = text.replace(secret, "***")
-        return " ".join(text.split())[:_EXCERPT_CHARS]
+            is_whole = len(octets) < _EXCERPT_OCTETS
+        # Before it is cut to what is shown: half a key is a secret too.
+        octets = _without(octets, self._secrets(), is_whole=is_whole)
+        return " ".join(octets.decode("utf-8", "replace").split())[:_EXCERPT_CHARS]
 
     def _secrets(self) -> list[str]:
         settings = self._settings
@@ -169,6 +169,23 @@ class Webhook:
         if settings.names_alert:
             headers["Idempotency-Key"] = alert.alert_id
         return headers
+
+
+def _without(octets: bytes, secrets: Sequence[str], *, is_whole: bool) -> bytes:
+    """An answer without our secrets; what is not whole does not end within one, either."""
+    # The longest first: another one may be a part of it.
+    hidden = sorted((secret.encode() for secret in secrets), key=len, reverse=True)
+    for secret in hidden:
+        octets = octets.replace(secret, b"***")
+    if is_whole:
+        return octets
+    begun = (
+        length
+        for secret in hidden
+        for length in range(len(secret) - 1, 0, -1)
+        if octets.endswith(secret[:length])
+    )
+    return octets[: len(octets) - max(begun, default=0)]
 
 
 def signature_header(key: str, body: bytes, *, at: int) -> str:

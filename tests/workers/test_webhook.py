@@ -186,6 +186,28 @@ async def test_a_key_that_the_receiver_echoes_goes_nowhere(padding: int) -> None
     assert KEY[:6] not in str(raised.value)
 
 
+@pytest.mark.parametrize("shown", range(1, len(KEY)))
+async def test_a_key_that_is_cut_where_we_stop_to_read_goes_nowhere(shown: int) -> None:
+    async def answer(stream: trio.SocketStream) -> None:
+        # Blanks are not shown: what comes after four thousand of them is.
+        body = "denied:".ljust(4096 - shown) + KEY[:shown]
+        await stream.send_all(f"HTTP/1.1 400 x\r\nContent-Length: 5000\r\n\r\n{body}".encode())
+        # The rest never comes; until we hang up.
+        await stream.receive_some()
+
+    async with webhook_that(answer) as (webhook, _):
+        with pytest.raises(Undeliverable) as raised:
+            await webhook.deliver(an_alert("a"))
+    assert str(raised.value) == "status 400: denied:"
+
+
+async def test_a_key_that_is_a_part_of_another_leaves_no_rest_of_it() -> None:
+    answer = whole("HTTP/1.1 400 x", body=f"neither {KEY} nor {KEY}-NEXT")
+    async with webhook_that(answer, keys=(KEY, f"{KEY}-NEXT")) as (webhook, _):
+        with pytest.raises(Undeliverable, match=r"400: neither \*\*\* nor \*\*\*$"):
+            await webhook.deliver(an_alert("a"))
+
+
 async def test_of_two_keys_the_one_that_is_taken_is_sent_and_first_the_next_time() -> None:
     statuses = iter([401, 200, 200, 403, 401])
 
