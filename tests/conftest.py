@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,15 @@ from running_daemon import RunningDaemon, ScriptedWebhook, scripted_webhook
 from servers.certificates import TlsParty, make_party
 
 StartDaemon = Callable[..., RunningDaemon]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes minutes runs in script/test --nightly alone, and is not counted as skipped."""
+    if os.environ.get("MUTTD_TEST_NIGHTLY") == "1":
+        return
+    nightly = [item for item in items if item.get_closest_marker("nightly")]
+    config.hook.pytest_deselected(items=nightly)
+    items[:] = [item for item in items if item not in nightly]
 
 
 @pytest.fixture
