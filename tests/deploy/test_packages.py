@@ -66,7 +66,9 @@ def layout_of(tree: BootedSystem) -> str:
 def remains(tree: BootedSystem) -> list[str]:
     """Which of these are there."""
     where = ("/opt/mutt/venv", "/etc/mutt/mutt.env", "/var/lib/mutt/store.db", "/usr/bin/muttd")
-    told = tree.prepare("sh", "-c", 'for each; do [ ! -e "$each" ] || echo "$each"; done', *where)
+    told = tree.prepare(
+        "sh", "-c", 'for each; do [ ! -e "$each" ] || echo "$each"; done', "sh", *where
+    )
     return told.split()
 
 
@@ -77,6 +79,30 @@ def edit_settings(tree: BootedSystem) -> None:
 
 def assert_edited(tree: BootedSystem) -> None:
     assert tree.prepare("tail", "-n", "1", "/etc/mutt/mutt.env") == "MUTTD_LOG_LEVEL=debug\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "dpkg -i /packages/*.deb",
+        "rpm -i --nodeps /packages/*.rpm",
+        "cd /usr/src/muttd && script/install",
+    ],
+    ids=["deb", "rpm", "script"],
+)
+def test_nothing_is_installed_over_the_predecessor(tree: BootedSystem, command: str) -> None:
+    tree.put(str(ROOT), "/usr/src/muttd")
+    tree.prepare(
+        "sh",
+        "-ec",
+        "mkdir -p /opt/mutt/services /opt/mutt/venv; touch /opt/mutt/services/ingestor_service.py",
+    )
+    told = tree.prepare("sh", "-c", f"({command}) 2>&1 && echo installed; ls -A /opt/mutt/venv")
+    assert "the predecessor is in /opt/mutt" in told
+    assert "installed" not in told.splitlines()
+    # Its Python is as it was: nothing was unpacked into it.
+    assert "bin" not in told.splitlines()
+    assert remains(tree) == ["/opt/mutt/venv"]
 
 
 def test_the_deb_is_installed_upgraded_removed_and_purged(tree: BootedSystem) -> None:

@@ -233,6 +233,7 @@ def test_the_migration_from_the_predecessor_goes_as_the_page_says(
             "postgresql://mutt_user@db.example.net/mutt": server.url(name),
             "-d mutt": f"-d {name}",
             "/etc/mutt": str(etc),
+            "/opt/mutt": str(tmp_path / "mutt"),
             "DATABASE muttd OWNER mutt_user": f"DATABASE {name}_new OWNER {SUPERUSER}",
         }
         environ = {
@@ -241,17 +242,29 @@ def test_the_migration_from_the_predecessor_goes_as_the_page_says(
             "PGPORT": str(server.port),
             "PGUSER": SUPERUSER,
         }
-        shell = GuideShell(places=places, environ=environ, cwd=tmp_path)
+        (tmp_path / "mutt").mkdir()
+        units = "mutt-ingestor mutt-alerter mutt-moog-forwarder mutt-webui"
+        stopped: list[str] = []
+        shell = GuideShell(
+            places=places,
+            services={f"disable --now {units}": partial(stopped.append, units)},
+            environ=environ,
+            cwd=tmp_path,
+        )
         try:
             walk_through_the_migration(shell)
         finally:
             server.execute(f"DROP DATABASE IF EXISTS {name}_new")
+    assert stopped
     hosts = daemon.get("/api/v2/dev-hosts")["hosts"]
     assert {each["hostname"] for each in hosts} == {"LAB-1", "10.9.0.1"}
     assert "MUTTD_REDIS_URL=rediss://redis.example.net:6379/0" in (etc / "mutt.env").read_text()
 
 
 def walk_through_the_migration(shell: GuideShell) -> None:
+    [move] = blocks("migration.md", "")
+    shell.run(move)
+    assert shell.run("ls -d /opt/mutt.legacy")
     dry, dump, files = blocks("migration.md", "Before: what would be taken over")
     away, settings, create = blocks("migration.md", "The settings")
     [tables] = blocks("migration.md", "Rules, hosts and teams")
