@@ -90,9 +90,9 @@ def insert_decided(connection: Connection, decided: Sequence[Decided], *, is_fir
     unmatched = [each for each in fresh.values() if not each.decision.matched]
     # An event that was unmatched when it was first recorded and comes again after a rule was
     # changed stays what it was.
-    known = _known(connection, HISTORY, matched) | _known(connection, AUDIT, unmatched)
+    known = _known(connection, (HISTORY, matched), (AUDIT, unmatched))
     if not is_first or known:
-        known |= _known(connection, AUDIT, matched) | _known(connection, HISTORY, unmatched)
+        known |= _known(connection, (AUDIT, matched), (HISTORY, unmatched))
     counts: Counter[tuple[str, datetime]] = Counter()
     for table, rows, encode in (
         (AUDIT, matched, audit_octets),
@@ -107,17 +107,22 @@ def insert_decided(connection: Connection, decided: Sequence[Decided], *, is_fir
         _add_to_counts(connection, counts)
 
 
-def _known(connection: Connection, table: str, decided: Sequence[Decided]) -> set[str]:
-    if not decided:
+def _known(connection: Connection, *wanted: tuple[str, Sequence[Decided]]) -> set[str]:
+    parts: list[str] = []
+    values: list[datetime | str] = []
+    for table, decided in wanted:
+        if not decided:
+            continue
+        times = [each.event.received_at for each in decided]
+        first, last = min(times), max(times)
+        is_near = last - first <= _NEAR
+        parts.append((_FIND_NEAR if is_near else _FIND_ANYWHERE).format(table=table))
+        values += [first, last] if is_near else []
+        values.append(",".join([each.event.event_id for each in decided]))
+    if not parts:
         return set()
-    times = [each.event.received_at for each in decided]
-    ids = ",".join([each.event.event_id for each in decided])
-    first, last = min(times), max(times)
-    if last - first <= _NEAR:
-        rows = connection.execute(_FIND_NEAR.format(table=table), (first, last, ids))
-    else:
-        rows = connection.execute(_FIND_ANYWHERE.format(table=table), (ids,))
-    return {row[0] for row in rows}
+    # One way there and back for both tables.
+    return {row[0] for row in connection.execute(" UNION ALL ".join(parts), values)}
 
 
 def _by_period(table: str, decided: Sequence[Decided]) -> Iterable[tuple[datetime, int]]:

@@ -50,10 +50,14 @@ _MICROSECOND = timedelta(microseconds=1)
 def history_octets(decided: Iterable[Decided]) -> bytes:
     """Unmatched events as COPY takes them."""
     parts = [_HEAD]
+    moment, received = _EPOCH, 0
     for each in decided:
         event = each.event
         octets = _id_octets(event.event_id)
-        received = (event.received_at - _EPOCH) // _MICROSECOND
+        if event.received_at != moment:
+            # What came in together has one time.
+            moment = event.received_at
+            received = (moment - _EPOCH) // _MICROSECOND
         parts.append(_HISTORY_FIXED.pack(10, 8, received, 16, octets, 2, event.severity))
         parts += _searched(each)
     parts.append(_TAIL)
@@ -63,10 +67,14 @@ def history_octets(decided: Iterable[Decided]) -> bytes:
 def audit_octets(decided: Iterable[Decided]) -> bytes:
     """Matched events as COPY takes them."""
     parts = [_HEAD]
+    moment, received = _EPOCH, 0
     for each in decided:
         event, decision = each.event, each.decision
         octets = _id_octets(event.event_id)
-        received = (event.received_at - _EPOCH) // _MICROSECOND
+        if event.received_at != moment:
+            # What came in together has one time.
+            moment = event.received_at
+            received = (moment - _EPOCH) // _MICROSECOND
         rule = (8, decision.rule_id, 8, decision.rule_revision)
         parts.append(_AUDIT_FIXED.pack(16, 8, received, 16, octets, *rule, 2, event.severity))
         parts += _searched(each)
@@ -88,15 +96,18 @@ def _id_octets(event_id: str) -> bytes:
 def _searched(decided: Decided) -> tuple[bytes, ...]:
     event = decided.event
     message = clean_text(event.message)
-    folded = _NULL if message.isascii() else _field(message.casefold().encode())
+    octets, encoded = message.encode(), encode_events([event])
+    folded = _NULL if len(octets) == len(message) else _field(message.casefold().encode())
     return (
         _name(event.hostname.lower()),
         _text(event.transport),
         _NULL if event.trap_oid is None else _name(event.trap_oid),
         _text(decided.decision.environment),
-        _field(message.encode()),
+        _LENGTH.pack(len(octets)),
+        octets,
         folded,
-        _field(encode_events([event])),
+        _LENGTH.pack(len(encoded)),
+        encoded,
     )
 
 

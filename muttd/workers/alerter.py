@@ -40,6 +40,9 @@ from muttd.workers.volume import Volume
 T = TypeVar("T")
 
 _WAIT_S = 1.0
+# From one round to the next, as long as there is little to do: a round costs as much for one event
+# as for a hundred.
+_ROUND_S = 0.05
 _RETRY_BASE_S = 0.1
 _RETRY_CAP_S = 5.0
 
@@ -129,8 +132,8 @@ class Alerter:
         # When the oldest entry in hand was appended, and how late the last ones were done.
         self._oldest_at: datetime | None = None
         self._lag_s = 0.0
-        self._is_stopping = False
         self._leaves_when_held_up = False
+        self._stop_asked = trio.Event()
         self._stopped = trio.Event()
         self._tally = dict.fromkeys(metrics.by_name, 0)
         self.pulse = Pulse("alerter")
@@ -146,7 +149,7 @@ class Alerter:
 
     async def _work_until_stopped(self) -> None:
         next_claim = trio.current_time()
-        while not self._is_stopping:
+        while not self._stop_asked.is_set():
             self.pulse.beat()
             try:
                 entries: list[Entry] = []
@@ -169,10 +172,14 @@ class Alerter:
                 await self._wait_retry(exc)
                 continue
             if entries:
+                began = trio.current_time()
                 self._oldest_at = entries[0].appended_at
                 await self.work(entries)
                 self._lag_s = self.lag_s
                 self._oldest_at = None
+                if len(entries) < self._policy.batch_entries:
+                    with trio.move_on_at(began + _ROUND_S):
+                        await self._stop_asked.wait()
             else:
                 self._lag_s = 0.0
 
@@ -227,7 +234,7 @@ class Alerter:
 
     def stop(self) -> None:
         """Finish the round under way and return from run(); what is left stays in the queue."""
-        self._is_stopping = True
+        self._stop_asked.set()
         self._leaves_when_held_up = True
 
     def leave_when_held_up(self) -> None:

@@ -2,8 +2,9 @@
 
     put() --> [ buffer, bounded in events ] --> run(): gather, encode, queue.append --> receipts
 
-While one append is on its way to the disk the next batch gathers by itself: small and quick when
-it is quiet, large and cheap in a flood. The buffer is one of the three places where a good message
+While one append is on its way to the disk the next batch gathers by itself, and for some
+milliseconds more unless somebody waits for it: small and quick when it is quiet, large and cheap in
+a flood. The buffer is one of the three places where a good message
 can be lost, and only at the very end: what cannot be queued before the drain is over is counted
 as dropped.
 """
@@ -29,6 +30,9 @@ from muttd.queue.fanout import Fanout, Received
 ENTRY_EVENTS = 256
 # Events of one append, so that its receipts do not wait for a whole buffer to be encoded.
 _APPEND_EVENTS = 4096
+# From one append to the next, as long as an entry is not full: an append costs as much for one
+# event as for a hundred.
+_GATHER_S = 0.01
 _RETRY_BASE_S = 0.1
 _RETRY_CAP_S = 5.0
 
@@ -69,6 +73,9 @@ class Intake:
         self._parcels: deque[_Parcel] = deque()
         self._waiting_events = 0
         self._arrived = trio.Event()
+        # There is an entry's worth, or somebody waits for his receipt.
+        self._urgent = trio.Event()
+        self._appended_at = -_GATHER_S
         self._room = trio.lowlevel.ParkingLot()
         self._empty = trio.Event()
         self._empty.set()
@@ -146,6 +153,8 @@ class Intake:
         self._waiting_events += len(parcel.events)
         self._parcels.append(parcel)
         self._arrived.set()
+        if parcel.receipt is not None or self._waiting_events >= ENTRY_EVENTS:
+            self._urgent.set()
 
     def _release(self, count: int) -> None:
         self._waiting_events -= count
@@ -158,6 +167,10 @@ class Intake:
         room: int | None = None
         while self._parcels:
             self.pulse.beat()
+            await self._let_gather()
+            if not self._parcels:
+                # Their senders have taken them back.
+                return
             parcels = self._gather(room)
             refusal = await self._append(parcels) if parcels else self.last_error
             if parcels and refusal is None:
@@ -168,6 +181,13 @@ class Intake:
             else:
                 await self._wait_retry()
                 room = None
+
+    async def _let_gather(self) -> None:
+        if self._waiting_events < ENTRY_EVENTS:
+            with trio.move_on_at(self._appended_at + _GATHER_S):
+                await self._urgent.wait()
+        self._urgent = trio.Event()
+        self._appended_at = trio.current_time()
 
     def _gather(self, room: int | None) -> list[_Parcel]:
         """Take parcels out of the buffer, in order, for one append.

@@ -39,16 +39,14 @@ class Volume:
 
     def count(self, decided: Sequence[Decided]) -> None:
         """Count events that were recorded."""
-        self._cells.update(
+        counted = Counter(
             [
-                (
-                    int(each.event.received_at.timestamp()) // 60,
-                    each.event.severity,
-                    each.decision.rule_id is not None,
-                )
+                (each.event.received_at, each.event.severity, each.decision.rule_id is not None)
                 for each in decided
             ]
         )
+        for (moment, severity, matched), events in counted.items():
+            self._cells[int(moment.timestamp()) // 60, severity, matched] += events
         hosts = self._slot()
         hosts.update([each.event.hostname for each in decided])
         if len(hosts) > 2 * MAX_HOSTS:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 import trio
 from interruption import Interruption, an_event
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from muttd.accounts import Accounts
 from muttd.errors import QueueFull, StoreUnavailable
@@ -192,3 +192,35 @@ async def test_a_batch_on_its_way_when_the_time_is_up_is_answered_by_what_become
     await intake.put_and_wait("http", events(1), wait_s=0.05)
     account = accounts["http"]
     assert (account.queued, account.refused["queue"]) == (1, 0)
+
+
+async def test_what_comes_right_after_an_append_gathers_for_a_moment(
+    queue: Queue, accounts: Accounts, nursery: trio.Nursery, mock_clock: MockClock
+) -> None:
+    intake = Intake(queue, LocalFanout(), accounts, buffer_events=1000)
+    nursery.start_soon(intake.run)
+    await intake.put("syslog_udp", [an_event("the first goes at once")])
+    await intake.wait_empty()
+    for number in range(3):
+        await intake.put("syslog_udp", [an_event(f"later {number}")])
+        await wait_all_tasks_blocked()
+    assert intake.waiting_events == 3
+    mock_clock.jump(0.01)
+    await intake.wait_empty()
+    entries = await queue.take(Stream.INGEST, "test", count=100, wait_s=0)
+    assert [entry.item_count for entry in entries] == [1, 3]
+
+
+@pytest.mark.parametrize("count", [1, ENTRY_EVENTS])
+async def test_who_waits_for_a_receipt_and_a_full_entry_do_not_gather(
+    queue: Queue, accounts: Accounts, nursery: trio.Nursery, mock_clock: MockClock, count: int
+) -> None:
+    assert mock_clock.rate == 0
+    intake = Intake(queue, LocalFanout(), accounts, buffer_events=1000)
+    nursery.start_soon(intake.run)
+    for _ in range(2):
+        # The clock stands still: whatever waited for it would wait for ever.
+        done = trio.Event()
+        await intake.put("snmp", events(count), done.set if count == 1 else None)
+        await intake.wait_empty()
+        assert done.is_set() == (count == 1)
