@@ -16,8 +16,13 @@ from guide_text import DOCS, ROOT, blocks, every_command_block, sections
 
 Block = tuple[str, str, int]
 
-# Run by the tests of what they belong to: page, section, number -> file::test.
+# Run by the tests of what they belong to, the compose stack --nightly: page, section, number ->
+# file::test.
 RUN_ELSEWHERE: dict[Block, str] = {
+    ("containers.md", "A stack to try things out", 0): "deploy/test_compose.py::"
+    "test_an_event_into_the_stack_comes_out_as_an_alert",
+    ("install.md", "The firewall", 0): "deploy/test_firewalld.py::"
+    "test_a_firewall_with_the_service_lets_the_ports_through_and_no_other",
     ("install.md", "", 0): "deploy/test_systemd.py::"
     "test_files_have_the_owners_and_modes_of_the_layout",
     ("install.md", "", 1): "deploy/test_systemd.py::"
@@ -33,8 +38,11 @@ NOT_HERE: dict[Block, str] = {
     ("README.md", "Work on it", 0): "it is what runs this test",
     ("containers.md", "One container", 0): "needs a base image, and a container engine",
     ("containers.md", "Kubernetes and OpenShift", 0): "needs a cluster",
-    ("install.md", "The firewall", 0): "needs a firewalld that runs, and its host's packet filter",
-    ("install.md", "SELinux", 0): "needs an SELinux kernel; the module is built by test_selinux.py",
+    (
+        "install.md",
+        "SELinux",
+        0,
+    ): "needs an SELinux kernel; the guest of test_selinux_guest.py has one",
     ("operations.md", "Keys and sessions", 1): "needs systemd as process 1 and an installed muttd",
     ("operations.md", "UDP without losses", 0): "sets a value of the kernel that all tests share",
     ("security.md", "What it is made of", 0): "asks the advisories of PyPI, over the network",
