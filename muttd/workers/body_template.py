@@ -15,10 +15,10 @@ from typing import Any
 
 import jinja2
 import msgspec
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from muttd.decision import Alert, Decision, Environment, Handling
 from muttd.event import Event, Transport, Varbind
+from muttd.workers.bounded_jinja import BoundedEnvironment
 from muttd.workers.payload import moogsoft_payload
 
 Body = Callable[[Alert], bytes]
@@ -64,13 +64,10 @@ class BodyTemplate:
         self._template: jinja2.Template | None = None
         if text is None:
             return
-        environment = ImmutableSandboxedEnvironment(
-            autoescape=False, undefined=jinja2.StrictUndefined, keep_trailing_newline=False
-        )
-        # jinja2's own is made for HTML, and knows no times.
-        environment.filters["tojson"] = _as_json
+        # jinja2's own tojson is made for HTML, and knows no times.
+        self._environment = BoundedEnvironment({"tojson": _as_json})
         try:
-            self._template = environment.from_string(text)
+            self._template = self._environment.from_string(text)
         except jinja2.TemplateSyntaxError as exc:
             raise BadTemplate(f"line {exc.lineno}: {exc.message}") from exc
         for sample in samples():
@@ -86,6 +83,7 @@ class BodyTemplate:
         if self._template is None:
             return msgspec.json.encode(values)
         try:
+            self._environment.begin()
             body = _bounded(self._template.generate(values))
         except Exception as exc:
             # Whatever an expression of the operator's can raise.
