@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import timedelta
 from typing import Any
 
@@ -273,3 +274,20 @@ async def test_nothing_is_replayed_without_a_record(
     answer = await site.call("POST", f"{PATH}/replay", json={"ids": [letter.letter_id]})
     assert answer.status_code == 503
     assert await site.services.queue.letters.count() == 1
+
+
+@pytest.mark.parametrize(("action", "done"), [("replay", "replayed"), ("discard", "discarded")])
+async def test_the_payloads_of_all_letters_are_never_in_memory_together(
+    site: Site, action: str, done: str
+) -> None:
+    letter = await bury(site, payload=b"x" * 100_000)
+    letters = [replace(letter, letter_id=site.event_ids.next()) for _ in range(1000)]
+    await site.services.queue.bury(Stream.INGEST, [], letters)
+    tracemalloc.start()
+    try:
+        answer = (await site.call("POST", f"{PATH}/{action}", json={"all": True})).json()
+        peak_octets = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert answer[done] == 1001
+    assert peak_octets < 60_000_000

@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -201,7 +202,7 @@ class _Choice:
     """The letters that a body means.
 
     Attributes:
-        letters: Oldest first.
+        letters: Oldest first, without their payloads.
         parked, unknown: How many of those named are left alone, are not there.
         left: How many more a further call would find.
         reason: Why, for the audit.
@@ -232,13 +233,15 @@ async def _choice(request: Request, *, takes_parked: bool = False) -> _Choice:
             more = await letters.find(
                 query, offset=len(found), limit=_CHUNK_LETTERS, oldest_first=True
             )
-            found += more
+            found += map(_without_payload, more)
             if len(more) < _CHUNK_LETTERS:
                 return _Choice(letters=found, reason=reason)
         left = max(0, await letters.count(query) - len(found))
         return _Choice(letters=found, left=left, reason=reason)
     ids = list(dict.fromkeys(given.required(_IDS)))
-    named = [letter for each in ids if (letter := await letters.get(each)) is not None]
+    named = [
+        _without_payload(letter) for each in ids if (letter := await letters.get(each)) is not None
+    ]
     taken = [each for each in named if takes_parked or each.replays < limit]
     return _Choice(
         letters=taken,
@@ -246,6 +249,11 @@ async def _choice(request: Request, *, takes_parked: bool = False) -> _Choice:
         unknown=len(ids) - len(named),
         reason=reason,
     )
+
+
+def _without_payload(letter: DeadLetter) -> DeadLetter:
+    # Thousands are chosen at a time, and each may hold a megabyte that nobody looks at here.
+    return msgspec.structs.replace(letter, payload=b"")
 
 
 def _check(given: Given) -> None:
