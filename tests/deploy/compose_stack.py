@@ -38,10 +38,13 @@ ADMIN_KEY = "muttd-admin-key"
 _IMAGE = "localhost/%s:local"
 _SOCKET = "/run/podman.sock"
 
+# Else networks and state are kept beside those of this machine, and are taken away with them.
 _CONTAINERS_CONF = """
 [network]
 network_backend = "netavark"
+network_config_dir = "{directory}/networks"
 [engine]
+tmp_dir = "{directory}/tmp"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 runtime = "runc"
@@ -183,7 +186,7 @@ def compose_stack() -> Iterator[ComposeStack]:
     with ExitStack() as stack:
         # Some three GB, and a name that is short enough for podman.
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stack-")))
-        (directory / "containers.conf").write_text(_CONTAINERS_CONF)
+        (directory / "containers.conf").write_text(_CONTAINERS_CONF.format(directory=directory))
         stack.callback(_remove_images, directory)
         _build_images(directory)
         keeper = stack.enter_context(
