@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from running_daemon import RunningDaemon, ScriptedWebhook, a_rule, eventually
+from servers.faked_clock import FakedClock, needs_faketime
 from servers.postgres_server import PostgresServer, needs_postgres, postgres_server
 
 pytestmark = [needs_postgres, pytest.mark.chaos]
 
-LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-needs_faketime = pytest.mark.skipif(
-    not LIBRARIES and "faketime" not in os.environ.get("MUTTD_TEST_REQUIRE", ""),
-    reason="libfaketime is not installed (Debian: apt-get install faketime)",
-)
 # Far away, so that no partition of the present serves.
 MIDNIGHT = datetime(2031, 2, 1, tzinfo=UTC)
 TABLES = ("event_audit_log", "event_history")
@@ -37,28 +32,21 @@ def rows_of(database: PostgresServer, table: str) -> list[tuple[str, datetime]]:
     return [(str(message), at) for message, at in rows if isinstance(at, datetime)]
 
 
-def set_clock(path: Path, at: datetime) -> None:
+def set_clock(clock: FakedClock, at: datetime) -> None:
     """From now on the daemon's clock, and no one else's, says that it is then."""
-    offset_s = (at - datetime.now(UTC)).total_seconds()
-    fresh = path.with_suffix(".new")
-    fresh.write_text(f"+{offset_s:.0f}\n")
-    # Whole at every moment: the daemon reads it whenever it looks at its clock.
-    fresh.rename(path)
+    clock.set_ahead(at - datetime.now(UTC))
 
 
 @needs_faketime
 def test_events_on_both_sides_of_a_month_that_ends_are_stored_where_they_belong(
     database: PostgresServer, tmp_path: Path, webhook: ScriptedWebhook
 ) -> None:
-    clock = tmp_path / "clock"
+    clock = FakedClock(tmp_path / "clock")
     set_clock(clock, MIDNIGHT - timedelta(minutes=20))
     environ = {
         "MUTTD_DATABASE_URL": database.url("mutt"),
         "MUTTD_MOOG_WEBHOOK_URL": webhook.url,
-        "LD_PRELOAD": str(LIBRARIES[0]),
-        "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        **clock.environ,
         "TZ": "UTC",
     }
     daemon = RunningDaemon(tmp_path / "state", environ)

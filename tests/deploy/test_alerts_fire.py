@@ -17,10 +17,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from faked_clock import FakedClock, needs_faketime
 from prometheus_server import Prometheus, Target, needs_prometheus, prometheus_server
 from running_daemon import RunningDaemon, WebhookCall, a_rule, eventually, scripted_webhook
 from servers.certificates import Certificates, KeyPair, make_authority, sign
+from servers.faked_clock import FakedClock, needs_faketime
 from servers.vault_server import VaultServer, vault_environ, vault_server
 
 from muttd.protocol.snmp import Pdu

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from dashboard import empty_panels, expressions, listener_certificate
-from faked_clock import FakedClock, needs_faketime
 from prometheus_server import Prometheus, Target, needs_prometheus, prometheus_server
 from running_daemon import RunningDaemon, ScriptedWebhook, a_rule, eventually, scripted_webhook
 from servers.certificates import TlsParty
+from servers.faked_clock import FakedClock, needs_faketime
 from servers.postgres_server import PostgresServer, needs_postgres, postgres_server
 from servers.redis_server import RedisServer, needs_redis, redis_server
 
