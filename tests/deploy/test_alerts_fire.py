@@ -108,8 +108,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         make_rules(delivering)
         eventually(lambda: prometheus.values("max(muttd_rules_active)"), lambda found: found == [3])
         # Certificates that expire are there from the start; nothing else may be wrong yet.
-        raised = {each["labels"]["alertname"] for each in prometheus.get("/alerts")["alerts"]}
-        assert raised <= {"MuttdCertificateExpires", "MuttdCertificateExpired"}
+        eventually(
+            lambda: {each["labels"]["alertname"] for each in prometheus.get("/alerts")["alerts"]},
+            lambda names: names <= {"MuttdCertificateExpires", "MuttdCertificateExpired"},
+        )
         for number in range(100):
             quiet.send_udp(b"<13>1 - host app - - - the last that is heard %d" % number)
         raise_alert(delivering, "locked", "broken")

@@ -80,7 +80,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, tls_party: TlsParty) -> It
         prometheus = stack.enter_context(prometheus_server(directory / "prometheus", targets))
         alpha.post("/api/v2/rules", a_rule())
         eventually(lambda: prometheus.values("min(muttd_rules_active)"), lambda found: found == [1])
-        assert prometheus.get("/alerts")["alerts"] == []
+        # At its very start a daemon does not know yet whether anybody answers.
+        eventually(lambda: prometheus.get("/alerts")["alerts"], lambda alerts: alerts == [])
         yield Cluster(redis, postgres, alpha, beta, clock, prometheus)
 
 
