@@ -49,7 +49,7 @@ def compile_rules(book: RuleBook) -> RuleSet:
     for rule in sorted(book.rules, key=lambda rule: (rule.priority, rule.id)):
         if rule.is_active:
             try:
-                rules += _compiled_rules(rule, hosts)
+                rules += compiled_rules_of(rule, hosts)
             except ValueError as exc:
                 faults.append((rule.id, str(exc)))
     pairs, regexes = _text_patterns(rules)
@@ -72,7 +72,16 @@ def compile_rules(book: RuleBook) -> RuleSet:
     return RuleSet(book.revision, faults, parts)
 
 
-def _compiled_rules(rule: Rule, hosts: dict[str, int]) -> list[CompiledRule]:
+def compiled_rules_of(rule: Rule, hosts: dict[str, int]) -> list[CompiledRule]:
+    """The rule, and before it what ends its problems, if anything does.
+
+    Args:
+        rule: As it was written.
+        hosts: Host patterns by their normal form, to which the rule's is added.
+
+    Raises:
+        ValueError: It cannot be compiled.
+    """
     compiled = [_compiled_rule(rule, rule, hosts)]
     if rule.clear_match is not None:
         # Before the rule: what ends a problem may say more than what matches it, as in "link"

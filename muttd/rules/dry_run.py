@@ -1,7 +1,7 @@
 """A dry run: what a rule would have done to events that are stored already.
 
-    encoded events --sieve--> candidates --the engine, with the draft alone--> matched
-                                          '--the engine, as it is in force--> who decides them now
+    encoded events --sieve--> candidates --the draft alone--> matched
+                                             '--the engine, as it is in force--> who decides now
 
     matched = newly + taken_over + kept + taken_first
 
@@ -10,22 +10,23 @@
     kept          the rule that the draft replaces decides them now, and would go on to
     taken_first   another rule would still decide them: it comes before the draft
 
-The engine that decides live events decides here too; the sieve only spares it those that cannot
-match. Memory is bounded, however many events are fed.
+The engine that decides live events says who decides them now; the sieve and the draft alone only
+spare it the others. Memory is bounded, however many events are fed.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from muttd.event import Event, decode_events, utc_now
-from muttd.rules.compile import compile_rules, oids_of, text_of
+from muttd.rules.compile import oids_of, text_of
 from muttd.rules.engine import RuleSet, texts_of
-from muttd.rules.model import Rule, RuleBook, RuleDraft, SeverityOp
+from muttd.rules.lone import LoneRule
+from muttd.rules.model import Rule, RuleDraft, SeverityOp
 from muttd.rules.sieve import Sieve
 
 MAX_SAMPLES = 200
@@ -36,6 +37,7 @@ MAX_HOSTS = 100_000
 _LINE_CHARACTERS = 500
 # Events judged between two looks whether somebody else wants the processor.
 _SLICE_EVENTS = 32
+_HOUR = timedelta(hours=1)
 # Later than every rule of the same priority: a new rule gets the highest number.
 _NEW_ID = 2**63 - 1
 
@@ -122,7 +124,7 @@ class DryRun:
     ) -> None:
         self._rule = _as_rule(draft, rule_id)
         self._is_new = rule_id is None
-        self._draft_alone = compile_rules(RuleBook(revision=0, rules=(self._rule,)))
+        self._draft = LoneRule(self._rule)
         self._rule_set = rule_set
         self._sieve = Sieve(self._rule)
         self._max_samples = max_samples
@@ -131,6 +133,8 @@ class DryRun:
         self._first: Counter[tuple[int, str]] = Counter()
         self._hosts: Counter[str] = Counter()
         self._hours: Counter[datetime] = Counter()
+        # That of the last event: the next one is seldom of another.
+        self._hour = datetime.fromtimestamp(0, UTC)
         self._samples: list[Sample] = []
 
     @property
@@ -154,11 +158,12 @@ class DryRun:
             encoded: Each as encode_events() made it of one; newest first.
             pause: Called often, so that others may have the processor in between.
         """
+        matches = self._draft.matches
         for n, place in enumerate(self._sieve.candidates(encoded)):
             if n % _SLICE_EVENTS == 0:
                 pause()
             [event] = decode_events(encoded[place])
-            if self._draft_alone.decide(event).matched:
+            if matches(event):
                 self._count(event)
 
     def outcome(self) -> Outcome:
@@ -179,7 +184,9 @@ class DryRun:
         self._matched += 1
         if event.hostname in self._hosts or len(self._hosts) < MAX_HOSTS:
             self._hosts[event.hostname] += 1
-        self._hours[event.received_at.replace(minute=0, second=0, microsecond=0)] += 1
+        if not self._hour <= event.received_at < self._hour + _HOUR:
+            self._hour = event.received_at.replace(minute=0, second=0, microsecond=0)
+        self._hours[self._hour] += 1
         winner_id, name = self._winner(event)
         if len(self._samples) < self._max_samples:
             self._samples.append(_sample(event, winner_id))

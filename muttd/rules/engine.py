@@ -76,7 +76,8 @@ def _octets(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """The text in which a casefolded one is looked for."""
     return (text if text.isascii() else _octets(text).decode()).casefold()
 
 
@@ -293,7 +294,7 @@ class RuleSet:
         parts = self._parts
         candidates = set(parts.always)
         for text in texts:
-            parts.needles.add_keys_of(_folded(text), candidates)
+            parts.needles.add_keys_of(folded(text), candidates)
         if parts.regex_set:
             if parts.regex_set.is_anchored:
                 texts = (*texts, message_of(event))
