@@ -43,7 +43,7 @@ ALLOWED = {
     # It trusts the daemon's own certificate, that one alone, whatever names are in it.
     "muttd/commands/healthcheck.py": {"check_hostname=False"},
     # It writes JSON, which is read again before it is sent; nothing of it is markup.
-    "muttd/workers/body_template.py": {"autoescape=False"},
+    "muttd/workers/bounded_jinja.py": {"autoescape=False"},
 }
 
 

@@ -73,6 +73,9 @@ class BootedSystem:
 
     def boot(self) -> None:
         """Start systemd and wait until it is up."""
+        # Debian's snmptrapd comes with a socket on port 162, which would be there before us.
+        mask = f"{self._tree}/etc/systemd/system/snmptrapd.socket"
+        _checked([*self._enter_tree(), "ln", "-sf", "/dev/null", mask])
         _checked([*self._enter_tree(), "umount", "-R", f"{self._tree}/dev", f"{self._tree}/proc"])
         self._nspawn = subprocess.Popen(
             [
