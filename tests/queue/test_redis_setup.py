@@ -83,3 +83,10 @@ async def test_a_user_that_may_not_ask_is_told_nothing() -> None:
         async with a_queue(server) as queue:
             await queue.ping()
             assert queue.note() is None
+
+
+async def test_a_server_without_the_command_is_well_all_the_same() -> None:
+    with a_redis(FORGETFUL, settings=AOF | {"rename-command": 'ACL ""'}) as server:
+        async with a_queue(server) as queue:
+            await queue.ping()
+            assert queue.note() is None
