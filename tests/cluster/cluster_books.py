@@ -19,8 +19,9 @@ from cluster_stack import DATABASE, Cluster
 from running_daemon import RunningDaemon, ScriptedWebhook, eventually
 
 # A datagram or a TCP octet that the sender gave away so shortly before SIGKILL may have been in a
-# buffer of the kernel or of the daemon: nobody is left who could report it.
-CUT_OFF_S = 1.0
+# buffer of the kernel or of the daemon: nobody is left who could report it. It stays there as long
+# as an append may take before it is given up: MUTTD_REDIS_TIMEOUT_S and MUTTD_REDIS_WAIT_S.
+CUT_OFF_S = 3.0
 LISTENERS = {"udp": "syslog_udp", "tcp": "syslog_tcp", "trap": "snmp", "inform": "snmp"}
 # Whose sender is told yes or no, and repeats what nobody answered.
 ANSWERED = ("inform", "http")
