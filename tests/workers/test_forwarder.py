@@ -466,8 +466,16 @@ async def test_an_entry_claimed_back_from_ourselves_is_not_sent_twice(
     assert scene.destination.taken == ["a"]
 
 
-async def test_a_destination_that_refuses_an_alert_for_good_is_held_no_longer(
-    scene: Scene, nursery: trio.Nursery
+@pytest.mark.parametrize(
+    ("then", "state"),
+    [
+        # It answers again; what was never sent says nothing about it.
+        (Undeliverable("status 400", status=400), "idle"),
+        (Undeliverable("the template makes no JSON"), "held"),
+    ],
+)
+async def test_a_destination_is_held_until_it_answers(
+    scene: Scene, nursery: trio.Nursery, then: Undeliverable, state: str
 ) -> None:
     error: Exception = DestinationHeld("status 401", status=401)
     scene.destination.script = lambda text: error
@@ -478,23 +486,6 @@ async def test_a_destination_that_refuses_an_alert_for_good_is_held_no_longer(
         return scene.forwarder.state == "held"
 
     await wait_until(is_held)
-    error = Undeliverable("status 400", status=400)
+    error = then
     await scene.wait_empty()
-    assert scene.forwarder.state == "idle"
-
-
-async def test_what_was_never_sent_says_nothing_about_its_destination(
-    scene: Scene, nursery: trio.Nursery
-) -> None:
-    error: Exception = DestinationHeld("status 401", status=401)
-    scene.destination.script = lambda text: error
-    await scene.raise_alerts("a")
-    nursery.start_soon(scene.forwarder.run)
-
-    async def is_held() -> bool:
-        return scene.forwarder.state == "held"
-
-    await wait_until(is_held)
-    error = Undeliverable("the template makes no JSON")
-    await scene.wait_empty()
-    assert scene.forwarder.state == "held"
+    assert scene.forwarder.state == state
