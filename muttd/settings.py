@@ -313,6 +313,12 @@ def _contradictions(settings: Settings) -> list[str]:
         )
     if settings.moog.backoff_cap_s < settings.moog.backoff_base_s:
         mistakes.append("MUTTD_MOOG_BACKOFF_CAP_S: must be at least MUTTD_MOOG_BACKOFF_BASE_S")
+    if settings.reuse_port and not (settings.redis.url and settings.database.url):
+        # Each would have a part of the events, in a file of its own, and show nothing of the rest.
+        mistakes.append(
+            "MUTTD_REUSE_PORT: needs MUTTD_REDIS_URL and MUTTD_DATABASE_URL: what arrives is "
+            "spread over the daemons that share a port"
+        )
     vault = settings.vault
     if (vault.addr is None) != (vault.role_id is None):
         mistakes.append("VAULT_ADDR: goes with VAULT_ROLE_ID; set both or neither")

@@ -99,10 +99,12 @@ def bind_all(settings: Settings, inherited: Sequence[socket.socket] = ()) -> Bou
             if passed is not None:
                 bound.sockets.append((listener, adopt(passed)))
                 continue
+            shared = settings.reuse_port
             try:
-                found = bind(host, port, kind, reuse_port=settings.reuse_port)
+                found = bind(host, port, kind, reuse_port=shared)
             except OSError as exc:
-                mistakes.append(bind_mistake(setting, str(address), port, exc))
+                mistake = bind_mistake(setting, str(address), port, exc, reuse_port=shared)
+                mistakes.append(mistake)
             else:
                 bound.sockets.append((listener, found))
     mistakes += unused_mistakes(left)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import trio
 
+from muttd.listeners.accept import serve_streams
 from muttd.listeners.snmp_trap import SnmpTraps, TrapEvents
 from muttd.listeners.syslog_event import SyslogEvents
 from muttd.listeners.syslog_tcp import SyslogTcp, TcpLimits
@@ -18,7 +19,7 @@ from muttd.listeners.tls import TlsMetrics
 from muttd.listeners.udp import UdpSocket
 from muttd.listeners.usm_metrics import UsmMetrics
 from muttd.settings import Settings
-from muttd.wiring import Bound, Parts, stream_listeners
+from muttd.wiring import Bound, Parts
 from muttd.wiring_reload import Reloadable
 from muttd.workers.kernel_drops import DropGauge, KernelDrops
 
@@ -93,9 +94,9 @@ def start_intake(
         nursery.start_soon(listener.serve)
     nursery.start_soon(kernel_drops.run)
     for stream in _stream_listeners(settings, parts, events, reloadable):
-        tcp = stream_listeners(bound.of(stream.listener))
+        tcp = bound.entries(stream.listener)
         if tcp:
-            nursery.start_soon(trio.serve_listeners, stream.serve_connection, tcp)
+            nursery.start_soon(serve_streams, stream.serve_connection, tcp)
     return Intakes([sock for each in sockets.values() for sock in each], listeners, kernel_drops)
 
 

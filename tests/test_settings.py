@@ -432,6 +432,15 @@ def test_only_secrets_come_from_files() -> None:
     )
 
 
+def test_ports_are_shared_only_by_daemons_that_share_all_else() -> None:
+    urls = {"MUTTD_REDIS_URL": "redis://r", "MUTTD_DATABASE_URL": "postgresql://mutt@p/mutt"}
+    assert load({"MUTTD_REUSE_PORT": "true", **urls}).reuse_port
+    for missing in urls:
+        kept = {name: url for name, url in urls.items() if name != missing}
+        with pytest.raises(ConfigError, match="MUTTD_REUSE_PORT: needs"):
+            load({"MUTTD_REUSE_PORT": "true", **kept})
+
+
 def test_one_key_cannot_have_two_roles() -> None:
     [mistake] = mistakes_of({"MUTTD_INGEST_API_KEY": "k", "MUTTD_ADMIN_API_KEY_NEXT": "k"})
     assert mistake.startswith("MUTTD_INGEST_API_KEY: is MUTTD_ADMIN_API_KEY as well")

@@ -73,7 +73,9 @@ def _address_of(sock: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def bind_mistake(setting: str, address: str, port: int, exc: OSError) -> str:
+def bind_mistake(
+    setting: str, address: str, port: int, exc: OSError, *, reuse_port: bool = False
+) -> str:
     """Why an address cannot be bound, and the cure, in one line."""
     if isinstance(exc, socket.gaierror):
         return f"{setting}: {address}: no such address: {exc.strerror}"
@@ -82,6 +84,12 @@ def bind_mistake(setting: str, address: str, port: int, exc: OSError) -> str:
             f"{setting}: cannot bind {address}: permission denied; ports below 1024 need "
             f"CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE), "
             f"or set {setting} to a higher port"
+        )
+    if exc.errno == errno.EADDRINUSE and reuse_port:
+        return (
+            f"{setting}: cannot bind {address}: a process has it that does not share it, or is "
+            f"another user's (`ss -lnptue 'sport = :{port}'` shows which); a daemon shares with "
+            f"MUTTD_REUSE_PORT=true, and muttd.service and muttd.socket do not go with muttd@"
         )
     if exc.errno == errno.EADDRINUSE:
         return (

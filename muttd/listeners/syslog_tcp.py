@@ -5,10 +5,14 @@
 A connection is not read from until the queue has what it sent before: that is the back-pressure,
 and it bounds what one connection can hold in memory to one read. Nor is it read from while its
 source has sent more than it may.
+
+When the daemon stops, what the kernel holds of a connection is still taken: its sender believes
+that we have it, and TCP has no way to tell it otherwise.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Mapping
@@ -29,6 +33,8 @@ from muttd.sink import Sink
 _READ_OCTETS = 65_536
 # For the last words of a peer that left, when the intake buffer has no room at once.
 _LAST_WORDS_S = 1.0
+# Longer than it takes to read what is there; what comes later was sent to one who leaves.
+_ALREADY_HERE_S = 0.02
 # How long at most a peer that is held back does not notice that its limit was raised.
 _LOOK_AGAIN_S = 1.0
 
@@ -153,11 +159,29 @@ class SyslogTcp:
         framer = Framer(max_frame_octets=self._limits.max_frame_octets)
         try:
             await self._receive(stream, framer, peer)
-        except (trio.BrokenResourceError, trio.Cancelled):
-            # Reset, or we stop. What came of its last message is as good as a message cut short.
+        except trio.BrokenResourceError:
+            # Reset. What came of its last message is as good as a message cut short.
             with trio.move_on_after(_LAST_WORDS_S, shield=True):
                 await self._hand_over_last(framer, peer)
             raise
+        except trio.Cancelled:
+            with trio.move_on_after(_LAST_WORDS_S, shield=True):
+                await self._receive_rest(stream, framer, peer)
+            raise
+
+    async def _receive_rest(
+        self, stream: trio.abc.ReceiveStream, framer: Framer, peer: Peer
+    ) -> None:
+        """What is here already, when we stop."""
+        octets = b""
+        with contextlib.suppress(trio.BrokenResourceError):
+            while self._may_send(peer.source_ip):
+                with trio.move_on_after(_ALREADY_HERE_S):
+                    octets = bytes(await stream.receive_some(_READ_OCTETS))
+                if not octets or not await self._digest(octets, framer, peer):
+                    break
+                octets = b""
+        await self._hand_over_last(framer, peer)
 
     async def _receive(self, stream: trio.abc.ReceiveStream, framer: Framer, peer: Peer) -> None:
         while True:
@@ -176,21 +200,31 @@ class SyslogTcp:
             if not octets:
                 await self._hand_over_last(framer, peer)
                 return
-            framer.feed(octets)
-            frames: list[bytes] = []
-            try:
-                for frame in framer.frames():
-                    frames.append(frame)  # noqa: PERF402 -- what came before an error must stay
-            except MalformedFrame as exc:
-                # The stream broke behind these: what was whole is kept, and so is what broke it.
-                await self._hand_over(frames, peer)
-                broken = framer.finish()
-                if broken is None:
-                    raise
-                await self._hand_over([broken], peer, malformed=exc.what)
-                self._log_closed(peer.source_ip, exc)
+            if not await self._digest(octets, framer, peer):
                 return
+
+    async def _digest(self, octets: bytes, framer: Framer, peer: Peer) -> bool:
+        """Hand over the messages that these octets complete; whether more can follow.
+
+        Raises:
+            MalformedFrame: The stream broke, and nothing can be kept of what broke it.
+        """
+        framer.feed(octets)
+        frames: list[bytes] = []
+        try:
+            for frame in framer.frames():
+                frames.append(frame)  # noqa: PERF402 -- what came before an error must stay
+        except MalformedFrame as exc:
+            # The stream broke behind these: what was whole is kept, and so is what broke it.
             await self._hand_over(frames, peer)
+            broken = framer.finish()
+            if broken is None:
+                raise
+            await self._hand_over([broken], peer, malformed=exc.what)
+            self._log_closed(peer.source_ip, exc)
+            return False
+        await self._hand_over(frames, peer)
+        return True
 
     async def _hand_over_last(self, framer: Framer, peer: Peer) -> None:
         last = framer.finish()

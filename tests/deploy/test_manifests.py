@@ -125,6 +125,17 @@ def test_the_settings_of_the_compose_stack_are_right() -> None:
         assert settings.database.url is not None
 
 
+@pytest.mark.parametrize("unit", ["muttd.service", "muttd@.service"])
+def test_the_settings_of_the_units_are_right(unit: str) -> None:
+    lines = (DEPLOY.parent / "systemd" / unit).read_text().splitlines()
+    text = " ".join(line.partition("=")[2] for line in lines if line.startswith("Environment="))
+    # The specifiers that stand in it.
+    words = text.replace("%H", "host").replace("%i", "1").split()
+    cluster = {"MUTTD_REDIS_URL": "redis://r", "MUTTD_DATABASE_URL": "postgresql://mutt@p/mutt"}
+    settings = load({**dict(word.split("=", 1) for word in words), **cluster})
+    assert settings.reuse_port is ("@" in unit)
+
+
 def test_the_containerfile_has_no_known_mistake() -> None:
     path = DEPLOY / "container" / "Containerfile"
     done = subprocess.run([TOOLS / "hadolint", path], capture_output=True, text=True, check=False)
