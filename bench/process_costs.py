@@ -32,6 +32,13 @@ def _children(pid: int) -> list[int]:
     return found
 
 
+def busy_s() -> float:
+    """CPU seconds that all of the machine has spent since it started, on anything."""
+    # user nice system idle iowait irq softirq steal
+    fields = [int(field) for field in Path("/proc/stat").read_text().split(maxsplit=9)[1:9]]
+    return (sum(fields) - fields[3] - fields[4]) / _TICKS_PER_S
+
+
 def peak_mib(pid: int) -> float:
     """The largest resident set that a process has had."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():

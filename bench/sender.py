@@ -22,6 +22,7 @@ class Order:
         port: On 127.0.0.1.
         key: For HTTP.
         ca: Who vouches for the other side, with TLS.
+        ports: Source ports of datagrams.
     """
 
     input: str
@@ -30,6 +31,7 @@ class Order:
     rate: int
     key: str = ""
     ca: Path | None = None
+    ports: int = 1
 
 
 def send(order: Order, begin: Callable[[], None]) -> dict[str, Any]:
@@ -42,6 +44,7 @@ def send(order: Order, begin: Callable[[], None]) -> dict[str, Any]:
         log = Path(directory) / "log"
         command = [sys.executable, _LOAD, order.input, f"127.0.0.1:{order.port}", "--log", log]
         command += ["--count", order.count, "--rate", order.rate, "--key", order.key]
+        command += ["--ports", order.ports]
         command += [] if order.ca is None else ["--ca", order.ca]
         with subprocess.Popen(
             list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -141,27 +141,31 @@ class Sent:
 
 
 class _Datagrams:
-    """Several of one length at once, where the kernel can."""
+    """Several of one length at once, where the kernel can, from each of some source ports in turn.
 
-    def __init__(self, target: tuple[str, int], octets: int) -> None:
+    Where daemons share a port, the source port says which of them gets it.
+    """
+
+    def __init__(self, target: tuple[str, int], octets: int, ports: int) -> None:
         self._octets = octets
-        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._sock.connect(target)
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
-        try:
-            self._sock.setsockopt(_SOL_UDP, _UDP_SEGMENT, octets)
-        except OSError:
-            self._send = self._one_by_one
-        else:
-            self._send = self._sock.send
+        self._socks = deque(socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(ports))
+        self._is_segmented = True
+        for sock in self._socks:
+            sock.connect(target)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
+            try:
+                sock.setsockopt(_SOL_UDP, _UDP_SEGMENT, octets)
+            except OSError:
+                self._is_segmented = False
 
     def __call__(self, octets: bytes, _first: int) -> None:
-        self._send(octets)
-
-    def _one_by_one(self, octets: bytes) -> int:
+        sock = self._socks[0]
+        self._socks.rotate(-1)
+        if self._is_segmented:
+            sock.send(octets)
+            return
         for at in range(0, len(octets), self._octets):
-            self._sock.send(octets[at : at + self._octets])
-        return len(octets)
+            sock.send(octets[at : at + self._octets])
 
 
 class _Stream:
@@ -276,6 +280,7 @@ def main() -> None:
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--key", default="")
     parser.add_argument("--ca")
+    parser.add_argument("--ports", type=int, default=1)
     args = parser.parse_args()
     host, _, port = args.target.rpartition(":")
     target = (host, int(port))
@@ -284,7 +289,7 @@ def main() -> None:
     sent = Sent(chunk)
     chunks = _made(kind, args.count, chunk)
     if args.input in ("udp", "trap-v2c", "trap-v3"):
-        send = _Datagrams(target, len(kind.encode(0)))
+        send = _Datagrams(target, len(kind.encode(0)), args.ports)
     elif args.input in ("tcp", "tls"):
         send = _Stream(target, args.ca)
     else:
