@@ -235,11 +235,10 @@ def main() -> int:
         error = run.per_s / expected - 1
         print(f"| {count} | {expected:,.0f}/s | {limit} | {run.per_s:,.0f}/s | {error:+.0%} |")
     costs, share = alone.costs, alone.share
-    print(
-        f"\nu = {share:.2f}; on hosts of their own: {share / costs.daemon:,.0f}/s a daemon,"
-        f" Redis up to {share / costs.redis:,.0f}/s ({costs.daemon / costs.redis:.1f} daemons), PostgreSQL"
-        f" {share / costs.postgres:,.0f}/s for each of its processors"
-    )
+    print(f"\nu = {share:.2f}; on hosts of their own, events a second:")
+    print(f"   a daemon {share / costs.daemon:,.0f}")
+    print(f"   Redis {share / costs.redis:,.0f}, {costs.daemon / costs.redis:.1f} daemons")
+    print(f"   PostgreSQL {share / costs.postgres:,.0f} for each of its processors")
     return 0
 
 
