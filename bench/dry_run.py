@@ -29,7 +29,7 @@ from stage_match import event, rule
 from stage_store import START, Server
 
 from muttd.decision import AlertState, Decided
-from muttd.event import EventIds
+from muttd.event_ids import EventIds
 from muttd.rules.compile import compile_rules
 from muttd.rules.dry_run import DryRun
 from muttd.rules.engine import RuleSet

@@ -20,9 +20,10 @@ from mutations import SYSLOG, TRAPS, mutated
 
 import muttd.protocol
 from muttd.errors import PeerError
-from muttd.event import EventIds, Transport, utc_now
+from muttd.event import Transport, utc_now
+from muttd.event_ids import EventIds
 from muttd.listeners.snmp_trap import TrapEvents
-from muttd.listeners.syslog_event import SyslogEvents
+from muttd.listeners.syslog_arrivals import SyslogArrivals
 from muttd.listeners.udp import Datagram
 from muttd.protocol.framing import Framer
 from muttd.protocol.mib import TABLE_FILE_NAME, Mib, MibInForce
@@ -38,13 +39,14 @@ class Wire:
         table = Path(muttd.protocol.__file__).with_name(TABLE_FILE_NAME).read_bytes()
         event_ids = EventIds()
         self._dice = dice
-        self._syslog = SyslogEvents(event_ids, Sources(), zone=UTC, max_message_octets=8192)
+        self._syslog = SyslogArrivals(event_ids, Sources(), zone=UTC, max_message_octets=8192)
         self._traps = TrapEvents(event_ids, MibInForce(Mib.from_octets(table)), Sources())
 
     def datagram(self, octets: bytes, at: datetime) -> None:
         """As the syslog UDP listener."""
-        event = self._syslog.event(octets, "192.0.2.1", Transport.SYSLOG_UDP, at)
-        template_of(event.message)
+        for arrivals in self._syslog.of([octets], ["192.0.2.1"], Transport.SYSLOG_UDP):
+            for event in arrivals.events():
+                template_of(event.message)
 
     def trap(self, octets: bytes, at: datetime) -> None:
         """As the SNMP listener."""

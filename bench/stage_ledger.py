@@ -21,7 +21,8 @@ from servers.redis_server import RedisSetup, redis_server
 
 from muttd.decision import Decided, Decision, Environment
 from muttd.dynamic import Dynamic, DynamicSettings
-from muttd.event import Event, EventIds, Transport, utc_now
+from muttd.event import Event, Transport, utc_now
+from muttd.event_ids import EventIds
 from muttd.queue.contract import Batch, Queue, Stream
 from muttd.queue.ledger import Counted, Sighting, to_microseconds
 from muttd.queue.redis import open_redis_queue

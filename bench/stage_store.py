@@ -26,7 +26,8 @@ from servers.postgres_server import database, postgres_server
 
 from muttd.decision import AlertState, Decided, Decision, Environment, Handling
 from muttd.errors import InvalidInput
-from muttd.event import Event, EventIds, Transport, utc_now
+from muttd.event import Event, Transport, utc_now
+from muttd.event_ids import EventIds
 from muttd.store.contract import EventQuery, Retention, Store, Window
 from muttd.store.postgres import open_postgres_store
 from muttd.store.postgres_options import PostgresOptions

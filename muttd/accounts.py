@@ -46,7 +46,8 @@ class Account:
         refused: Not accepted, by reason; the sender was told, or could not be understood.
         dropped: Accepted and lost: the intake buffer could not be emptied before the end.
         kernel_dropped: Lost in the kernel's receive buffer (/proc/net/udp).
-        malformed: Queued, and marked malformed.
+        malformed: Queued, and marked malformed by whoever parsed it first: with several daemons
+            that may be another one than received it.
         connections: Open now (TCP, TLS).
         refused_connections: Closed on arrival: too many.
         denied_connections: Closed because their source may not send.
@@ -74,6 +75,10 @@ class Accounts(Collector):
 
     def __getitem__(self, listener: str) -> Account:
         return self._accounts[listener]
+
+    def of_transport(self, transport: str) -> Account:
+        """The books of the listener whose events have this transport ("syslog-udp")."""
+        return self._accounts[transport.replace("-", "_")]
 
     @property
     def received(self) -> int:

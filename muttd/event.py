@@ -10,12 +10,8 @@ from __future__ import annotations
 
 import base64
 import enum
-import os
-import struct
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -39,6 +35,9 @@ SEVERITY_NAMES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", 
 # RFC 5424, 6.2.1: 13 is user.notice, what RFC 3164, 4.3.3 gives a message without PRI.
 DEFAULT_FACILITY = 1
 DEFAULT_SEVERITY = 5
+
+# The attribute that keeps the host name of a sender whose word is not taken for it.
+CLAIMED_HOSTNAME = "claimed_hostname"
 
 
 class Varbind(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -125,77 +124,6 @@ def decode_events(payload: bytes) -> list[Event]:
 def utc_now() -> datetime:
     """The time now; aware, UTC."""
     return datetime.now(UTC)
-
-
-# Of a UUID: rand_b, and the two bits before it (RFC 9562, 4.1).
-_LOW_BITS = (1 << 62) - 1
-_VARIANT = 0b10
-_STEPS = struct.Struct(">1024I")
-
-
-class EventIds:
-    """Source of event ids: UUIDv7, strictly rising within this process.
-
-        unix_ts_ms 48 | ver 4 | rand_a 12 | var 2 | rand_b 62
-
-    Within one millisecond the 74 random bits count upwards by random steps
-    (RFC 9562, 6.2, method 2), so that ids sort in the order they were given.
-
-    Cost: half a microsecond.
-    """
-
-    def __init__(self) -> None:
-        self._last_ms = 0
-        # rand_b with its variant bits, and everything before it as text.
-        self._low = 0
-        self._head = ""
-        self._tail_high = 0
-        self._steps: list[int] = []
-
-    def next(self) -> str:
-        """One new id in its canonical 36 character form."""
-        now_ms = time.time_ns() // 1_000_000
-        if now_ms > self._last_ms:
-            # The top bit stays clear: room to count upwards in.
-            self._begin(now_ms, int.from_bytes(os.urandom(9)))
-        else:
-            # Same millisecond, or the clock stepped back: keep the last one and count on.
-            steps = self._steps
-            if not steps:
-                # Many at once: to ask the kernel costs more than all the rest.
-                steps += _STEPS.unpack(os.urandom(_STEPS.size))
-            self._low += 1 + steps.pop()
-            if self._low >> 62 != _VARIANT:
-                self._carry()
-        digits = f"{self._low:x}"
-        return f"{self._head}{digits[:4]}-{digits[4:]}"
-
-    def _begin(self, milliseconds: int, tail: int) -> None:
-        self._last_ms = milliseconds
-        self._tail_high = tail >> 62
-        self._low = (tail & _LOW_BITS) | (_VARIANT << 62)
-        self._head = _uuid7(milliseconds, tail)[:19]
-
-    def _carry(self) -> None:
-        tail = ((self._tail_high + 1) << 62) + (self._low & _LOW_BITS)
-        if tail >> 74:
-            self._begin(self._last_ms + 1, tail & ((1 << 72) - 1))
-        else:
-            self._begin(self._last_ms, tail)
-
-
-def event_id_at(moment: datetime, name: str) -> str:
-    """The id of an event of our own making: always the same one for this moment and name."""
-    milliseconds = int(moment.timestamp() * 1000)
-    tail = int.from_bytes(blake2b(name.encode(), digest_size=10).digest()) >> 6
-    return _uuid7(milliseconds, tail)
-
-
-def _uuid7(milliseconds: int, tail: int) -> str:
-    rand_a = tail >> 62
-    rand_b = tail & _LOW_BITS
-    digits = f"{milliseconds:012x}7{rand_a:03x}{rand_b | (_VARIANT << 62):016x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def iso_utc(moment: datetime) -> str:

@@ -17,6 +17,7 @@ import ipaddress
 import math
 import os
 import stat
+import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import tzinfo
@@ -175,6 +176,19 @@ class Sources:
             return policy.burst
         left, at = bucket
         return min(policy.burst, left + (now - at) * policy.rate)
+
+
+def zone_name(zone: tzinfo, localtime: Path = Path("/etc/localtime")) -> str:
+    """What a zone that parse_zone() gave is called, for parse_zone() on another machine.
+
+    That of this machine has a name in the IANA database where /etc/localtime is a link into it;
+    elsewhere it stays "local".
+    """
+    name = zone.key if isinstance(zone, zoneinfo.ZoneInfo) else str(zone)
+    if name != "local":
+        return name
+    _, is_known, name = str(localtime.resolve()).partition("/zoneinfo/")
+    return name if is_known else "local"
 
 
 def read_sources(path: Path | None) -> SourceTable:

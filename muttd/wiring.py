@@ -18,7 +18,8 @@ from muttd import __version__
 from muttd.accounts import Accounts
 from muttd.dynamic import Dynamic
 from muttd.errors import ConfigError
-from muttd.event import EventIds, utc_now
+from muttd.event import utc_now
+from muttd.event_ids import EventIds
 from muttd.listeners.bind import BoundSocket, adopt, bind, bind_mistake
 from muttd.listeners.inherited import take_matching, unused_mistakes
 from muttd.queue.bulletin import Topic
@@ -169,7 +170,9 @@ async def open_parts(
         backends.bulletin.listen(Topic.RULES, mibs.poke)
         shared = Shared(backends, dynamic, consumer, moog_keys)
         outbound = _outbound(settings, destinations, shared, registry)
-        neighbours = Neighbours(queue=queue, store=store, fanout=fanout, rules=rules)
+        neighbours = Neighbours(
+            queue=queue, store=store, fanout=fanout, rules=rules, accounts=accounts
+        )
         policy = AlerterPolicy(
             consumer=consumer,
             batch_entries=settings.alerter.batch_entries,

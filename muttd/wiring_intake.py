@@ -11,7 +11,7 @@ import trio
 
 from muttd.listeners.accept import serve_streams
 from muttd.listeners.snmp_trap import SnmpTraps, TrapEvents
-from muttd.listeners.syslog_event import SyslogEvents
+from muttd.listeners.syslog_arrivals import SyslogArrivals
 from muttd.listeners.syslog_tcp import SyslogTcp, TcpLimits
 from muttd.listeners.syslog_tls import SyslogTls
 from muttd.listeners.syslog_udp import SyslogUdp
@@ -55,7 +55,7 @@ def start_intake(
 ) -> Intakes:
     """Start every listener but HTTP."""
     sources = reloadable.sources
-    events = SyslogEvents(
+    arrivals = SyslogArrivals(
         parts.event_ids,
         sources,
         zone=settings.syslog.time_zone,
@@ -72,7 +72,7 @@ def start_intake(
         for name in ("syslog_udp", "snmp")
     }
     listeners: list[SyslogUdp | SnmpTraps] = [
-        SyslogUdp(sock, events, parts.intake, parts.accounts) for sock in sockets["syslog_udp"]
+        SyslogUdp(sock, arrivals, parts.intake, parts.accounts) for sock in sockets["syslog_udp"]
     ]
     if sockets["snmp"]:
         traps = TrapEvents(parts.event_ids, parts.mibs.in_force, sources)
@@ -93,7 +93,7 @@ def start_intake(
     for listener in listeners:
         nursery.start_soon(listener.serve)
     nursery.start_soon(kernel_drops.run)
-    for stream in _stream_listeners(settings, parts, events, reloadable):
+    for stream in _stream_listeners(settings, parts, arrivals, reloadable):
         tcp = bound.entries(stream.listener)
         if tcp:
             nursery.start_soon(serve_streams, stream.serve_connection, tcp)
@@ -101,7 +101,7 @@ def start_intake(
 
 
 def _stream_listeners(
-    settings: Settings, parts: Parts, events: SyslogEvents, reloadable: Reloadable
+    settings: Settings, parts: Parts, arrivals: SyslogArrivals, reloadable: Reloadable
 ) -> list[SyslogTcp]:
     limits = TcpLimits(
         max_frame_octets=settings.syslog.max_message_octets,
@@ -109,9 +109,9 @@ def _stream_listeners(
         max_connections=settings.syslog.max_connections,
         max_connections_per_peer=settings.syslog.max_connections_per_peer,
     )
-    streams = [SyslogTcp(events, parts.intake, parts.accounts, limits)]
+    streams = [SyslogTcp(arrivals, parts.intake, parts.accounts, limits)]
     tls = reloadable.tls.get(SyslogTls.listener)
     if tls is not None:
         peers = settings.syslog.tls_peers
-        streams.append(SyslogTls(events, parts.intake, parts.accounts, limits, tls, peers))
+        streams.append(SyslogTls(arrivals, parts.intake, parts.accounts, limits, tls, peers))
     return streams

@@ -8,7 +8,8 @@ from typing import Any
 import trio
 
 from muttd.errors import StoreUnavailable
-from muttd.event import Event, EventIds, Transport, utc_now
+from muttd.event import Event, Transport, utc_now
+from muttd.event_ids import EventIds
 
 _event_ids = EventIds()
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 
-from muttd.event import EventIds
+from muttd.event_ids import EventIds, ids_from
 
 # In a second; the last is an hour back.
 STARTS_MS = [1_700_000_000_000, 1_700_000_000_000, 1_700_000_000_001, 1_699_996_400_000]
@@ -48,6 +48,26 @@ def test_they_rise_whatever_is_thrown(monkeypatch: pytest.MonkeyPatch, octet: by
     made = list(given(EventIds(), clock(monkeypatch)))
     assert all(one < two for one, two in pairwise(made))
     assert all(uuid.UUID(text).version == 7 for text in made)
+
+
+@pytest.mark.parametrize("octet", [None, b"\0", b"\xff"])
+def test_many_in_a_row_rise_too_and_meet_no_other(
+    monkeypatch: pytest.MonkeyPatch, octet: bytes | None
+) -> None:
+    if octet is not None:
+        monkeypatch.setattr(os, "urandom", lambda count: octet * count)
+    ids, made = EventIds(), []
+    now_ms = clock(monkeypatch)
+    for now_ms[0] in STARTS_MS:
+        for count in (1, 256, 3, 70_000):
+            made += [ids.next(), *ids_from(ids.first_of(count), count)]
+    assert all(one < two for one, two in pairwise(made))
+    assert all(uuid.UUID(text).version == 7 for text in made[::999])
+
+
+def test_the_ids_behind_some_of_a_row_are_those_of_the_row() -> None:
+    first = EventIds().first_of(10)
+    assert ids_from(first, 3, skip=7) == ids_from(first, 10)[7:]
 
 
 def test_two_sources_do_not_meet() -> None:

@@ -26,7 +26,7 @@ MAX_FUNCTION_LINES = 60
 MAX_PARAMETERS = 6
 
 # What every part may talk about.
-NOUNS = {"errors", "event", "decision", "sink", "pulse"}
+NOUNS = {"errors", "event", "event_ids", "arrivals", "decision", "sink", "pulse"}
 # A part -> what it may import of muttd, besides itself and __version__. A module outside any
 # package is a part of its own.
 MAY_IMPORT = {
@@ -47,7 +47,9 @@ MAY_IMPORT = {
     "errors": set(),
     "event": {"errors"},
     "decision": {"errors", "event"},
-    "sink": {"event"},
+    "event_ids": set(),
+    "arrivals": {"errors", "event", "event_ids", "protocol", "settings_values"},
+    "sink": {"arrivals", "event"},
     "accounts": {"errors"},
     "backoff": set(),
     "pulse": set(),
@@ -124,7 +126,6 @@ TESTED_BY = {
     "listeners.bind": _WHOLE,
     "listeners.udp": _WHOLE,
     "listeners.snmp_trap": _WHOLE,
-    "listeners.syslog_event": _WHOLE,
     "listeners.syslog_tcp": _WHOLE,
     "listeners.syslog_udp": _WHOLE,
     "workers.kernel_drops": _WHOLE,

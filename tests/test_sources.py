@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta, timezone
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from muttd.errors import ConfigError
-from muttd.sources import SourcePolicy, Sources, SourceTable, parse_sources, read_sources
+from muttd.sources import (
+    SourcePolicy,
+    Sources,
+    SourceTable,
+    parse_sources,
+    read_sources,
+    zone_name,
+)
 
 
 def parse(*lines: str) -> SourceTable:
@@ -181,3 +190,16 @@ def test_a_file_that_cannot_be_read_is_a_mistake(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong"
     wrong.write_text("\ndefault maybe\n")
     assert mistake(wrong).startswith(", line 2: there is no such word")
+
+
+def test_a_zone_is_called_as_another_machine_knows_it(tmp_path: Path) -> None:
+    assert zone_name(ZoneInfo("Europe/Berlin")) == "Europe/Berlin"
+    (tmp_path / "zoneinfo" / "Asia").mkdir(parents=True)
+    (tmp_path / "zoneinfo" / "Asia" / "Tokyo").touch()
+    link = tmp_path / "localtime"
+    link.symlink_to(tmp_path / "zoneinfo" / "Asia" / "Tokyo")
+    local = timezone(timedelta(0), "local")
+    assert zone_name(local, link) == "Asia/Tokyo"
+    link.unlink()
+    link.write_bytes(b"TZif")
+    assert zone_name(local, link) == "local"

@@ -26,10 +26,10 @@ import trio
 
 from muttd.accounts import Accounts
 from muttd.errors import PeerError, RefusedByUsm, RefusedTrap, UnknownEngineId
-from muttd.event import Event, EventIds, Transport, Varbind, utc_now
+from muttd.event import CLAIMED_HOSTNAME, Event, Transport, Varbind, utc_now
+from muttd.event_ids import EventIds
 from muttd.listeners.admission import admitted
 from muttd.listeners.snmp_keys import KeyWaits
-from muttd.listeners.syslog_event import CLAIMED_HOSTNAME
 from muttd.listeners.udp import Datagram, UdpSocket
 from muttd.protocol.mib import MibInForce
 from muttd.protocol.snmp import Notification, Pdu, parse_notification

@@ -1,6 +1,6 @@
 """Syslog over TCP (RFC 6587): framing is found out per connection.
 
-    receive_some --> Framer --> messages --> events --> sink, and only then the next receive_some
+    receive_some --> Framer --> messages --> arrivals --> sink, and only then the next receive_some
 
 A connection is not read from until the queue has what it sent before: that is the back-pressure,
 and it bounds what one connection can hold in memory to one read. Nor is it read from while its
@@ -19,16 +19,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 import trio
+from msgspec import structs
 
 from muttd.accounts import Accounts
 from muttd.errors import MalformedFrame
-from muttd.event import Transport, utc_now
-from muttd.listeners.syslog_event import SyslogEvents
+from muttd.event import Transport
+from muttd.listeners.syslog_arrivals import SyslogArrivals
 from muttd.listeners.udp import plain_address
 from muttd.protocol.framing import Framer
-from muttd.sink import Sink
+from muttd.sink import Load, Sink
 
 _READ_OCTETS = 65_536
 # For the last words of a peer that left, when the intake buffer has no room at once.
@@ -79,7 +79,7 @@ class SyslogTcp:
         transport: How its events came.
 
     Args:
-        events: Makes events of messages.
+        arrivals: Makes arrivals of messages.
         sink: Takes them.
         accounts: The books.
         limits: What peers may do.
@@ -89,9 +89,9 @@ class SyslogTcp:
     transport = Transport.SYSLOG_TCP
 
     def __init__(
-        self, events: SyslogEvents, sink: Sink, accounts: Accounts, limits: TcpLimits
+        self, arrivals: SyslogArrivals, sink: Sink, accounts: Accounts, limits: TcpLimits
     ) -> None:
-        self._events = events
+        self._arrivals = arrivals
         self._sink = sink
         self._account = accounts[self.listener]
         self._limits = limits
@@ -139,12 +139,12 @@ class SyslogTcp:
         await self._converse(stream, peer)
 
     def _may_send(self, source_ip: str) -> bool:
-        sources = self._events.sources
+        sources = self._arrivals.sources
         return not sources.is_limiting or sources.policy(source_ip).is_allowed
 
     async def _wait_turn(self, source_ip: str) -> None:
         """Wait while the source has sent more than it may; see Sources.wait_s."""
-        sources = self._events.sources
+        sources = self._arrivals.sources
         while sources.is_limiting:
             wait_s = sources.wait_s(source_ip, trio.current_time())
             if not wait_s:
@@ -236,17 +236,16 @@ class SyslogTcp:
     ) -> None:
         if not frames:
             return
-        received_at = utc_now()
-        make, source_ip, attributes = self._events.event, peer.source_ip, peer.attributes
-        events = [
-            make(frame, source_ip, self.transport, received_at, attributes) for frame in frames
-        ]
+        account, sources = self._account, self._arrivals.sources
+        account.received += len(frames)
+        if sources.is_limiting:
+            sources.book(peer.source_ip, len(frames), trio.current_time())
+        [arrivals] = self._arrivals.of(frames, [peer.source_ip], self.transport, peer.attributes)
+        load: Load = arrivals
         if malformed is not None:
-            events = [msgspec.structs.replace(each, malformed=malformed) for each in events]
-        self._account.received += len(events)
-        if self._events.sources.is_limiting:
-            self._events.sources.book(source_ip, len(events), trio.current_time())
-        self._account.malformed += sum(each.malformed is not None for each in events)
+            # The parser cannot know what was wrong around the message.
+            load = [structs.replace(each, malformed=malformed) for each in arrivals.events()]
+            account.malformed += len(load)
         queued = trio.Event()
-        await self._sink.put(self.listener, events, queued.set)
+        await self._sink.put(self.listener, load, queued.set)
         await queued.wait()

@@ -16,7 +16,7 @@ import trio
 
 from muttd.accounts import Accounts
 from muttd.event import Transport
-from muttd.listeners.syslog_event import SyslogEvents
+from muttd.listeners.syslog_arrivals import SyslogArrivals
 from muttd.listeners.syslog_tcp import Peer, SyslogTcp, TcpLimits
 from muttd.listeners.tls import Failure, ServerTls, describe_failure, failure_of
 from muttd.listeners.tls_receiver import TlsReceiver
@@ -33,7 +33,7 @@ class SyslogTls(SyslogTcp):
     """The listener behind one or more TCP sockets on which TLS is spoken.
 
     Args:
-        events: Makes events of messages.
+        arrivals: Makes arrivals of messages.
         sink: Takes them.
         accounts: The books.
         limits: What peers may do; a connection counts from before its handshake.
@@ -46,14 +46,14 @@ class SyslogTls(SyslogTcp):
 
     def __init__(
         self,
-        events: SyslogEvents,
+        arrivals: SyslogArrivals,
         sink: Sink,
         accounts: Accounts,
         limits: TcpLimits,
         tls: ServerTls,
         peers: Sequence[str] = (),
     ) -> None:
-        super().__init__(events, sink, accounts, limits)
+        super().__init__(arrivals, sink, accounts, limits)
         self._tls = tls
         self._peers = tuple(peers)
         self._next_log = float("-inf")

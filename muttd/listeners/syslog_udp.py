@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import trio
 
 from muttd.accounts import Accounts
-from muttd.event import Transport, utc_now
+from muttd.event import Transport
 from muttd.listeners.admission import admitted
-from muttd.listeners.syslog_event import SyslogEvents
+from muttd.listeners.syslog_arrivals import SyslogArrivals
 from muttd.listeners.udp import Datagram, UdpSocket
 from muttd.sink import Sink
 
@@ -19,16 +21,16 @@ class SyslogUdp:
 
     Args:
         sock: Where datagrams come from.
-        events: Makes events of messages.
+        arrivals: Makes arrivals of messages.
         sink: Takes them; while it waits, datagrams wait in the kernel's buffer.
         accounts: The books.
     """
 
     def __init__(
-        self, sock: UdpSocket, events: SyslogEvents, sink: Sink, accounts: Accounts
+        self, sock: UdpSocket, arrivals: SyslogArrivals, sink: Sink, accounts: Accounts
     ) -> None:
         self._sock = sock
-        self._events = events
+        self._arrivals = arrivals
         self._sink = sink
         self._account = accounts[LISTENER]
 
@@ -45,17 +47,19 @@ class SyslogUdp:
             await self._hand_over(batch)
 
     async def _hand_over(self, batch: list[Datagram]) -> None:
-        received_at = utc_now()
         account = self._account
         account.received += len(batch)
-        batch = admitted(batch, self._events.sources, account, trio.current_time())
-        event = self._events.event
-        events = [
-            event(datagram.octets, datagram.source_ip, Transport.SYSLOG_UDP, received_at)
-            for datagram in batch
-            if datagram.octets
-        ]
-        account.refused["empty"] += len(batch) - len(events)
-        account.malformed += sum(each.malformed is not None for each in events)
-        if events:
-            await self._sink.put(LISTENER, events)
+        batch = admitted(batch, self._arrivals.sources, account, trio.current_time())
+        messages = [datagram.octets for datagram in batch if datagram.octets]
+        account.refused["empty"] += len(batch) - len(messages)
+        if not messages:
+            return
+        source_ips = [datagram.source_ip for datagram in batch if datagram.octets]
+        loads = deque(self._arrivals.of(messages, source_ips, Transport.SYSLOG_UDP))
+        try:
+            while loads:
+                await self._sink.put(LISTENER, loads.popleft())
+        except trio.Cancelled:
+            # The sink has counted the one it was given.
+            account.dropped += sum(map(len, loads))
+            raise

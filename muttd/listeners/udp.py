@@ -13,9 +13,9 @@ from __future__ import annotations
 import math
 import os
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import trio
 
 # As many as are parsed in well under the time in which the default receive buffer fills.
@@ -28,8 +28,7 @@ MAX_DATAGRAM_OCTETS = 65_535
 _SO_RCVBUFFORCE = 33
 
 
-@dataclass(frozen=True, slots=True)
-class Datagram:
+class Datagram(msgspec.Struct, frozen=True, gc=False):
     """One datagram and who sent it.
 
     Attributes:

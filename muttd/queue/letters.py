@@ -19,7 +19,7 @@ from typing import Protocol
 
 import msgspec
 
-from muttd.event import event_id_at
+from muttd.event_ids import event_id_at
 
 
 class LetterKind(enum.StrEnum):

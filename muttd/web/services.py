@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from prometheus_client import CollectorRegistry
 
 from muttd.dynamic import Dynamic
-from muttd.event import EventIds
+from muttd.event_ids import EventIds
 from muttd.mibs.entry import MibEntry
 from muttd.mibs.module import Parsed
 from muttd.protocol.mib import MibInForce

@@ -20,11 +20,13 @@ from typing import TypeVar
 import trio
 from prometheus_client import CollectorRegistry, Counter
 
+from muttd.accounts import Accounts
+from muttd.arrivals import decode_entry
 from muttd.backoff import backoff_s
 from muttd.decision import Alert, Decided
 from muttd.dynamic import Dynamic
 from muttd.errors import StoreError, StoreUnavailable
-from muttd.event import decode_events, encode_events, utc_now
+from muttd.event import utc_now
 from muttd.pulse import Pulse
 from muttd.queue.contract import Batch, Entry, Queue, Stream
 from muttd.queue.fanout import DecidedBatch, Fanout
@@ -100,6 +102,7 @@ class Neighbours:
     store: Store
     fanout: Fanout
     rules: RulesWatch
+    accounts: Accounts
     volume: Volume = field(default_factory=Volume)
 
 
@@ -123,6 +126,7 @@ class Alerter:
         self._fanout = neighbours.fanout
         self._rules = neighbours.rules
         self._volume = neighbours.volume
+        self._accounts = neighbours.accounts
         self._policy = policy
         self._metrics = metrics
         self._sightings = Sightings(policy.dynamic)
@@ -193,12 +197,14 @@ class Alerter:
         held[:] = [entry.entry_id for entry in entries]
         rule_set = self._rules.current
         outcome = self._guard.decide(entries, rule_set)
+        for transport, count in outcome.malformed.items():
+            self._accounts.of_transport(transport).malformed += count
         told = await self._judge(held, outcome)
         outcome.decided = told.decided
         alerts = await self._record(entries, outcome, told)
         done = [entry_id for entry_id in held if entry_id not in outcome.pending]
         then_append: list[tuple[str, Batch]] = [
-            (Stream.INGEST, Batch(encode_events([each]), 1)) for each in outcome.again
+            (Stream.INGEST, Batch(payload, 1)) for payload in outcome.again
         ]
         then_append += self._policy.router.batches(alerts)
         if outcome.letters:
@@ -276,7 +282,9 @@ class Alerter:
         decided, outcome.decided = outcome.decided, []
         alerts: list[Alert] = []
         by_event_id = {
-            event.event_id: entry for entry in entries for event in decode_events(entry.payload)
+            event.event_id: entry
+            for entry in entries
+            for event in decode_entry(entry.payload).all_events()
         }
         for each in decided:
             try:

@@ -8,13 +8,15 @@ entry came too often         the daemon died on it: split it, and bury what is a
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from muttd.arrivals import Content, decode_entry
 from muttd.decision import Decided
 from muttd.dynamic import Dynamic
 from muttd.errors import StoreRefused
-from muttd.event import Event, decode_events, encode_events, utc_now
+from muttd.event import Event, Transport, encode_events, utc_now
 from muttd.queue.contract import Entry
 from muttd.queue.letters import DeadLetter, LetterKind, LetterReason, letter_id_at
 from muttd.rules.engine import RuleSet
@@ -32,14 +34,16 @@ class Round:
     Attributes:
         decided: Events with their decisions.
         letters: Events given up on.
-        again: Events that come again, each as an entry of its own.
+        again: Payloads of events that come again, each as an entry of its own.
         pending: Entries that are left pending.
+        malformed: Messages that were parsed now for the first time, and could not be whole.
     """
 
     decided: list[Decided] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
-    again: list[Event] = field(default_factory=list)
+    again: list[bytes] = field(default_factory=list)
     pending: set[str] = field(default_factory=set)
+    malformed: Counter[Transport] = field(default_factory=Counter)
 
 
 class Guard:
@@ -59,13 +63,18 @@ class Guard:
         outcome = Round()
         for entry in entries:
             try:
-                events = decode_events(entry.payload)
+                content = decode_entry(entry.payload)
+                if entry.deliveries > self._dynamic.current.alerter_max_retries:
+                    self._suspect(entry, content, outcome)
+                    continue
+                events = content.all_events()
             except StoreRefused as exc:
                 outcome.letters.append(self._letter(entry, None, str(exc)))
                 continue
-            if entry.deliveries > self._dynamic.current.alerter_max_retries:
-                self._suspect(entry, events, outcome)
-                continue
+            if content.arrivals and entry.deliveries == 1:
+                outcome.malformed.update(
+                    each.transport for each in events if each.malformed is not None
+                )
             try:
                 decisions = rule_set.decide_batch(events)
             except Exception:
@@ -79,7 +88,7 @@ class Guard:
         """Take note that working on this event raised an exception that nobody foresaw."""
         _log.error("event %s makes the code fail", event.event_id, exc_info=exc)
         if entry.item_count > 1:
-            outcome.again.append(event)
+            outcome.again.append(encode_events([event]))
         elif entry.deliveries < self._dynamic.current.alerter_max_retries:
             outcome.pending.add(entry.entry_id)
         else:
@@ -98,12 +107,14 @@ class Guard:
             else:
                 outcome.decided.append(Decided(event, decision))
 
-    def _suspect(self, entry: Entry, events: list[Event], outcome: Round) -> None:
-        if len(events) > 1:
-            outcome.again += events
+    def _suspect(self, entry: Entry, content: Content, outcome: Round) -> None:
+        # Not parsed: it may be the parser that the daemon died in.
+        if entry.item_count > 1:
+            outcome.again += content.payloads()
             return
         text = f"taken {entry.deliveries - 1} times and never finished"
-        outcome.letters += [self._letter(entry, event, text) for event in events]
+        event = content.events[0] if content.events else None
+        outcome.letters.append(self._letter(entry, event, text))
 
     def _letter(self, entry: Entry, event: Event | None, error: str) -> DeadLetter:
         now, past = utc_now(), entry.past

@@ -2,6 +2,9 @@
 
     put() --> [ buffer, bounded in events ] --> run(): gather, encode, queue.append --> receipts
 
+Syslog messages are queued as they came and parsed by whoever takes them (arrivals.py), unless
+somebody looks on: what the live feed shows has been parsed, and need not be parsed twice.
+
 While one append is on its way to the disk the next batch gathers by itself, and for some
 milliseconds more unless somebody waits for it: small and quick when it is quiet, large and cheap in
 a flood. The buffer is one of the three places where a good message
@@ -19,12 +22,14 @@ from dataclasses import dataclass
 import trio
 
 from muttd.accounts import Accounts
+from muttd.arrivals import Arrivals, encode_arrivals
 from muttd.backoff import backoff_s
 from muttd.errors import QueueFull, StoreUnavailable
 from muttd.event import Event, encode_events
 from muttd.pulse import Pulse
 from muttd.queue.contract import Batch, Queue, Stream
 from muttd.queue.fanout import Fanout, Received
+from muttd.sink import Load
 
 # Events of one queue entry. Larger ones save little and make a redelivery dearer.
 ENTRY_EVENTS = 256
@@ -48,7 +53,7 @@ class _Parcel:
     """
 
     listener: str
-    events: Sequence[Event]
+    load: Load
     receipt: Callable[[], None] | None
     is_whole: bool = False
 
@@ -92,15 +97,15 @@ class Intake:
         return self._waiting_events
 
     async def put(
-        self, listener: str, events: Sequence[Event], receipt: Callable[[], None] | None = None
+        self, listener: str, load: Load, receipt: Callable[[], None] | None = None
     ) -> None:
         """Hand over a batch; see Sink.put."""
         try:
             await self._wait_room()
         except trio.Cancelled:
-            self._accounts[listener].dropped += len(events)
+            self._accounts[listener].dropped += len(load)
             raise
-        self._accept(_Parcel(listener, events, receipt))
+        self._accept(_Parcel(listener, load, receipt))
 
     async def put_and_wait(self, listener: str, events: Sequence[Event], *, wait_s: float) -> None:
         """Hand over a batch and wait until the queue has it; see Sink.put_and_wait.
@@ -150,7 +155,7 @@ class Intake:
     def _accept(self, parcel: _Parcel) -> None:
         if not self._waiting_events:
             self._empty = trio.Event()
-        self._waiting_events += len(parcel.events)
+        self._waiting_events += len(parcel.load)
         self._parcels.append(parcel)
         self._arrived.set()
         if parcel.receipt is not None or self._waiting_events >= ENTRY_EVENTS:
@@ -201,7 +206,7 @@ class Intake:
         kept: deque[_Parcel] = deque()
         while self._parcels and left > 0:
             parcel = self._parcels.popleft()
-            count = len(parcel.events)
+            count = len(parcel.load)
             if count <= left or (room is None and not taken):
                 taken.append(parcel)
                 left -= count
@@ -210,18 +215,19 @@ class Intake:
             if room is None:
                 break
             if not parcel.is_whole:
-                taken.append(_Parcel(parcel.listener, parcel.events[:left], None))
-                parcel.events = parcel.events[left:]
+                taken.append(_Parcel(parcel.listener, parcel.load[:left], None))
+                parcel.load = parcel.load[left:]
                 break
         self._parcels.extendleft(reversed(kept))
         return taken
 
     async def _append(self, parcels: list[_Parcel]) -> StoreUnavailable | None:
         """Append parcels, or put them back into the buffer and say why."""
-        events = [event for parcel in parcels for event in parcel.events]
+        if self._fanout.subscriber_count:
+            self._parse(parcels)
         self._moving = parcels
         try:
-            await self._queue.append(Stream.INGEST, _batches(events))
+            await self._queue.append(Stream.INGEST, _batches([each.load for each in parcels]))
         except StoreUnavailable as exc:
             # Back into the buffer, so that a sender who gave up waiting can take his parcel back.
             self._parcels.extendleft(reversed(parcels))
@@ -236,13 +242,23 @@ class Intake:
             moved.set()
         self._note_success()
         for parcel in parcels:
-            self._accounts[parcel.listener].queued += len(parcel.events)
+            self._accounts[parcel.listener].queued += len(parcel.load)
             if parcel.receipt is not None:
                 parcel.receipt()
-        self._release(len(events))
+        self._release(sum(len(each.load) for each in parcels))
         if self._fanout.subscriber_count:
-            self._fanout.publish(Received(events))
+            # Whoever came meanwhile sees events only, and misses what was on its way.
+            seen = [e for each in parcels if not isinstance(each.load, Arrivals) for e in each.load]
+            self._fanout.publish(Received(seen))
         return None
+
+    def _parse(self, parcels: list[_Parcel]) -> None:
+        for parcel in parcels:
+            if isinstance(parcel.load, Arrivals):
+                parcel.load = parcel.load.events()
+                self._accounts[parcel.listener].malformed += sum(
+                    each.malformed is not None for each in parcel.load
+                )
 
     def _note_success(self) -> None:
         if self._failures:
@@ -260,7 +276,7 @@ class Intake:
 
     def _count_dropped(self) -> None:
         for parcel in self._parcels:
-            self._accounts[parcel.listener].dropped += len(parcel.events)
+            self._accounts[parcel.listener].dropped += len(parcel.load)
         if self._waiting_events:
             _log.error(
                 "intake: %d events are lost: the queue did not take them before the end",
@@ -268,6 +284,33 @@ class Intake:
             )
 
 
-def _batches(events: Sequence[Event]) -> list[Batch]:
-    parts = (events[at : at + ENTRY_EVENTS] for at in range(0, len(events), ENTRY_EVENTS))
-    return [Batch(encode_events(part), len(part)) for part in parts]
+def _batches(loads: Sequence[Load]) -> list[Batch]:
+    """Entries of ENTRY_EVENTS at most, in order; events and arrivals do not share one."""
+    batches: list[Batch] = []
+    parts: list[Load] = []
+    count = 0
+    for load in loads:
+        at = 0
+        while at < len(load):
+            is_other = bool(parts) and isinstance(load, Arrivals) != isinstance(parts[0], Arrivals)
+            if count == ENTRY_EVENTS or is_other:
+                batches.append(_batch(parts, count))
+                parts, count = [], 0
+            part = load[at : at + ENTRY_EVENTS - count]
+            parts.append(part)
+            at += len(part)
+            count += len(part)
+    if parts:
+        batches.append(_batch(parts, count))
+    return batches
+
+
+def _batch(parts: Sequence[Load], count: int) -> Batch:
+    arrivals: list[Arrivals] = []
+    events: list[Event] = []
+    for part in parts:
+        if isinstance(part, Arrivals):
+            arrivals.append(part)
+        else:
+            events += part
+    return Batch(encode_arrivals(arrivals) if arrivals else encode_events(events), count)

@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 
 from muttd.decision import Alert, Decided, Decision, Environment, Handling, alert_id_for
-from muttd.event import Event, Transport, event_id_at, iso_utc
+from muttd.event import Event, Transport, iso_utc
+from muttd.event_ids import event_id_at
 from muttd.queue.ledger import Due, from_microseconds
 from muttd.rules.engine import RuleSet
 from muttd.rules.signature import signature_from

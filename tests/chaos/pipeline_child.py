@@ -21,6 +21,7 @@ from typing import Any
 import trio
 from prometheus_client import CollectorRegistry
 
+from muttd.accounts import Accounts
 from muttd.decision import Handling
 from muttd.dynamic import Dynamic, DynamicSettings
 from muttd.event import Event, Transport, encode_events
@@ -160,8 +161,15 @@ def webhook_settings(url: str) -> WebhookSettings:
 
 
 def an_alerter(queue: Any, store: Any, rules: RulesWatch) -> Alerter:
+    registry = CollectorRegistry()
     return Alerter(
-        Neighbours(queue=queue, store=store, fanout=LocalFanout(), rules=rules),
+        Neighbours(
+            queue=queue,
+            store=store,
+            fanout=LocalFanout(),
+            rules=rules,
+            accounts=Accounts(registry),
+        ),
         AlerterPolicy(
             consumer="child",
             batch_entries=8,
@@ -169,7 +177,7 @@ def an_alerter(queue: Any, store: Any, rules: RulesWatch) -> Alerter:
             router=Router(Routes(default="moog", names=frozenset({"moog"}))),
             dynamic=Dynamic(DynamicSettings()),
         ),
-        AlerterMetrics(CollectorRegistry()),
+        AlerterMetrics(registry),
     )
 
 

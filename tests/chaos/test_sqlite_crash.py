@@ -15,7 +15,8 @@ import pytest
 
 from muttd.decision import AlertState, Decided, Decision, Environment
 from muttd.errors import QueueFull, StoreRefused, StoreUnavailable
-from muttd.event import Event, EventIds, Transport, utc_now
+from muttd.event import Event, Transport, utc_now
+from muttd.event_ids import EventIds
 from muttd.queue.contract import Batch, Queue, Stream
 from muttd.queue.exclusive import hold_exclusively
 from muttd.queue.sqlite import open_queue

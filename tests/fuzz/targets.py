@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from muttd.arrivals import decode_entry, encode_arrivals
 from muttd.errors import PeerError
-from muttd.event import Event, EventIds, Transport, decode_events, encode_events
+from muttd.event import Event, Transport, decode_events, encode_events
+from muttd.event_ids import EventIds
 from muttd.listeners.snmp_trap import TrapEvents
-from muttd.listeners.syslog_event import SyslogEvents
+from muttd.listeners.syslog_arrivals import SyslogArrivals
 from muttd.listeners.udp import Datagram
 from muttd.protocol import mib as mib_module
 from muttd.protocol.ber import read_element, read_header, read_integer, read_oid
@@ -91,13 +93,14 @@ def feed_framing(octets: bytes) -> None:
 
 
 @functools.cache
-def _syslog_events() -> SyslogEvents:
-    return SyslogEvents(EventIds(), Sources(), zone=UTC, max_message_octets=8192)
+def _syslog_arrivals() -> SyslogArrivals:
+    return SyslogArrivals(EventIds(), Sources(), zone=UTC, max_message_octets=8192)
 
 
 def feed_syslog(octets: bytes) -> None:
     """A syslog message: always an event, which the queue can carry."""
-    event = _syslog_events().event(octets, "192.0.2.1", Transport.SYSLOG_UDP, _AT)
+    arrivals = _syslog_arrivals().of([octets], ["192.0.2.1"], Transport.SYSLOG_UDP)
+    [event] = decode_entry(encode_arrivals(arrivals)).all_events()
     _assert_event(event, octets)
     template_of(event.message)
 

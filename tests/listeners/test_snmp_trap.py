@@ -14,7 +14,8 @@ from test_syslog_tcp import MemorySink
 
 import muttd.protocol
 from muttd.accounts import Accounts
-from muttd.event import EventIds, encode_events
+from muttd.event import encode_events
+from muttd.event_ids import EventIds
 from muttd.listeners.bind import bind
 from muttd.listeners.snmp_trap import Communities, SnmpTraps, TrapEvents
 from muttd.listeners.udp import UdpSocket

@@ -21,7 +21,8 @@ from test_snmp_trap import LINK_DOWN, MIB
 from test_syslog_tcp import MemorySink
 
 from muttd.accounts import Accounts
-from muttd.event import Event, EventIds, encode_events
+from muttd.event import Event, encode_events
+from muttd.event_ids import EventIds
 from muttd.listeners import snmp_keys
 from muttd.listeners.bind import bind
 from muttd.listeners.snmp_trap import Communities, SnmpTraps, TrapEvents

@@ -13,16 +13,23 @@ import trio.testing
 from prometheus_client import CollectorRegistry
 
 from muttd.accounts import Accounts
-from muttd.event import Event, EventIds
+from muttd.arrivals import Arrivals
+from muttd.event import Event
+from muttd.event_ids import EventIds
 from muttd.listeners.bind import bind
-from muttd.listeners.syslog_event import SyslogEvents
+from muttd.listeners.syslog_arrivals import SyslogArrivals
 from muttd.listeners.syslog_tcp import SyslogTcp, TcpLimits
+from muttd.sink import Load
 from muttd.sources import Sources, SourceTable, parse_sources
 
 MESSAGE = b"<34>Oct 11 22:14:15 sw1 su: hello"
 GENEROUS = TcpLimits(
     max_frame_octets=480, idle_timeout_s=60.0, max_connections=10, max_connections_per_peer=10
 )
+
+
+def events_of(load: Load) -> Sequence[Event]:
+    return load.events() if isinstance(load, Arrivals) else load
 
 
 class MemorySink:
@@ -35,9 +42,9 @@ class MemorySink:
         self.arrived = trio.Event()
 
     async def put(
-        self, listener: str, events: Sequence[Event], receipt: Callable[[], None] | None = None
+        self, listener: str, load: Load, receipt: Callable[[], None] | None = None
     ) -> None:
-        self.events += events
+        self.events += events_of(load)
         self.arrived.set()
         if receipt is not None:
             if self.is_open:
@@ -58,8 +65,8 @@ class Scene:
         self.accounts = Accounts(CollectorRegistry())
         self.account = self.accounts["syslog_tcp"]
         self.sources = Sources()
-        events = SyslogEvents(EventIds(), self.sources, zone=UTC, max_message_octets=480)
-        self.listener = SyslogTcp(events, self.sink, self.accounts, limits)
+        arrivals = SyslogArrivals(EventIds(), self.sources, zone=UTC, max_message_octets=480)
+        self.listener = SyslogTcp(arrivals, self.sink, self.accounts, limits)
         self.sock = bind("127.0.0.1", 0, socket.SOCK_STREAM).sock
 
     async def connect(self) -> trio.SocketStream:

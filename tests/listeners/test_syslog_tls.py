@@ -12,16 +12,19 @@ import pytest
 import trio
 from prometheus_client import CollectorRegistry
 from servers.certificates import KeyPair, TlsParty, client_context
+from test_syslog_tcp import events_of
 
 from muttd.accounts import Accounts
-from muttd.event import Event, EventIds
+from muttd.event import Event
+from muttd.event_ids import EventIds
 from muttd.listeners.bind import bind
-from muttd.listeners.syslog_event import SyslogEvents
+from muttd.listeners.syslog_arrivals import SyslogArrivals
 from muttd.listeners.syslog_tcp import TcpLimits
 from muttd.listeners.syslog_tls import SyslogTls
 from muttd.listeners.tls import Failure, ServerTls, TlsMetrics
 from muttd.protocol.tls_peer import PeerCertificate
 from muttd.settings_values import parse_tls_peers
+from muttd.sink import Load
 from muttd.sources import Sources
 from muttd.tls_files import NamedFile, TlsFiles, load_server_tls
 
@@ -41,10 +44,10 @@ class MemorySink:
         self.arrived = trio.Event()
 
     async def put(
-        self, listener: str, events: Sequence[Event], receipt: Callable[[], None] | None = None
+        self, listener: str, load: Load, receipt: Callable[[], None] | None = None
     ) -> None:
         assert listener == "syslog_tls"
-        self.events += events
+        self.events += events_of(load)
         self.batches += 1
         self.arrived.set()
         if receipt is not None and self.is_open:
@@ -74,9 +77,9 @@ class Scene:
         self.accounts = Accounts(CollectorRegistry())
         self.account = self.accounts["syslog_tls"]
         self.tls = tls
-        events = SyslogEvents(EventIds(), Sources(), zone=UTC, max_message_octets=480)
+        arrivals = SyslogArrivals(EventIds(), Sources(), zone=UTC, max_message_octets=480)
         allowed = parse_tls_peers(peers) if peers else ()
-        self.listener = SyslogTls(events, self.sink, self.accounts, LIMITS, tls, allowed)
+        self.listener = SyslogTls(arrivals, self.sink, self.accounts, LIMITS, tls, allowed)
         self.sock = bind("127.0.0.1", 0, socket.SOCK_STREAM).sock
         self.streams: list[trio.SocketStream] = []
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from muttd.decision import AlertState, Decided, Decision, Environment, Handling
-from muttd.event import Event, EventIds, Transport, utc_now
+from muttd.event import Event, Transport, utc_now
+from muttd.event_ids import EventIds
 from muttd.store.contract import EventQuery, Store, Window
 
 IDS = EventIds()

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from muttd.event import EventIds, utc_now
+from muttd.event import utc_now
+from muttd.event_ids import EventIds
 from muttd.store.periods import Period, first_id_at, months_before, next_start, start_of
 
 

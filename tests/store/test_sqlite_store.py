@@ -12,7 +12,8 @@ import pytest
 
 from muttd.decision import AlertState, Decided, Decision, Environment
 from muttd.errors import InvalidInput, StoreRefused
-from muttd.event import Event, EventIds, Transport, utc_now
+from muttd.event import Event, Transport, utc_now
+from muttd.event_ids import EventIds
 from muttd.migrations import find_sql_dir
 from muttd.queue.contract import Stream
 from muttd.queue.sqlite import open_queue

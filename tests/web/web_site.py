@@ -16,9 +16,11 @@ from api_document import ApiDocument, document_of
 from prometheus_client import CollectorRegistry
 from starlette.routing import BaseRoute
 
+from muttd.arrivals import Arrivals
 from muttd.decision import Alert, AlertState, Decided, Decision, Environment, Handling, alert_id_for
 from muttd.dynamic import Dynamic, DynamicSettings
-from muttd.event import Event, EventIds, Transport
+from muttd.event import Event, Transport
+from muttd.event_ids import EventIds
 from muttd.mibs.shelf import MibShelf
 from muttd.protocol import mib
 from muttd.protocol.mib import Mib
@@ -27,6 +29,7 @@ from muttd.queue.fanout import LocalFanout
 from muttd.queue.sqlite import open_queue
 from muttd.rules.compile import EMPTY
 from muttd.rules.engine import RuleSet
+from muttd.sink import Load
 from muttd.store.contract import Store
 from muttd.store.sqlite import open_store
 from muttd.web.access import Access
@@ -55,9 +58,10 @@ class MemorySink:
         self.failure: Exception | None = None
 
     async def put(
-        self, listener: str, events: Sequence[Event], receipt: Callable[[], None] | None = None
+        self, listener: str, load: Load, receipt: Callable[[], None] | None = None
     ) -> None:
-        self.events += events
+        assert not isinstance(load, Arrivals), "over HTTP nothing comes unparsed"
+        self.events += load
         if receipt is not None:
             receipt()
 

@@ -15,6 +15,7 @@ from interruption import Interruption, wait_until
 from prometheus_client import CollectorRegistry
 from servers.redis_server import needs_redis, shared_redis
 
+from muttd.accounts import Accounts
 from muttd.decision import Alert, decode_alerts
 from muttd.dynamic import Dynamic, DynamicSettings
 from muttd.event import Event, encode_events, utc_now
@@ -67,8 +68,13 @@ class Daemon:
     def __init__(self, scene: Scene, name: str) -> None:
         self.dynamic = Dynamic(DynamicSettings())
         rules = RulesWatch(scene.store, check_interval_s=0.05, snapshot=scene.path / name)
+        registry = CollectorRegistry()
         neighbours = Neighbours(
-            queue=scene.queue, store=scene.store, fanout=LocalFanout(), rules=rules
+            queue=scene.queue,
+            store=scene.store,
+            fanout=LocalFanout(),
+            rules=rules,
+            accounts=Accounts(registry),
         )
         policy = AlerterPolicy(
             consumer=name,
@@ -77,7 +83,6 @@ class Daemon:
             router=Router(Routes(default="moog", names=frozenset({"moog"}))),
             dynamic=self.dynamic,
         )
-        registry = CollectorRegistry()
         self.rules = rules
         self.alerter = Alerter(neighbours, policy, AlerterMetrics(registry))
         self.metrics = MetaMetrics(registry)

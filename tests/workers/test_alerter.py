@@ -12,9 +12,12 @@ import trio
 from interruption import Interruption, an_event, wait_until
 from prometheus_client import CollectorRegistry
 
+from muttd.accounts import Accounts
+from muttd.arrivals import Arrivals, Origin, decode_entry, encode_arrivals
 from muttd.decision import AlertState, Decision, Environment, Handling, decode_alerts
 from muttd.dynamic import Dynamic, DynamicSettings
-from muttd.event import Event, encode_events
+from muttd.event import Event, Transport, encode_events, utc_now
+from muttd.event_ids import EventIds
 from muttd.queue.contract import Batch, Queue, Stream
 from muttd.queue.fanout import DecidedBatch, LocalFanout
 from muttd.queue.letters import LetterKind, LetterQuery
@@ -72,6 +75,7 @@ async def start(
     queue: Queue,
     store: Store,
     registry: CollectorRegistry,
+    accounts: Accounts,
     nursery: trio.Nursery,
     tmp_path: Path,
 ) -> Start:
@@ -83,7 +87,9 @@ async def start(
         rules = RulesWatch(doors[1], check_interval_s=0.05, snapshot=tmp_path / "rules.snapshot")
         fanout = LocalFanout()
         alerter = Alerter(
-            Neighbours(queue=doors[0], store=doors[1], fanout=fanout, rules=rules),
+            Neighbours(
+                queue=doors[0], store=doors[1], fanout=fanout, rules=rules, accounts=accounts
+            ),
             AlerterPolicy(
                 **{
                     "consumer": "test",
@@ -101,6 +107,13 @@ async def start(
         return Scene(alerter, *doors, rules, fanout)
 
     return start
+
+
+def arrivals(*messages: bytes) -> Arrivals:
+    origin = Origin(
+        transport=Transport.SYSLOG_UDP, received_at=utc_now(), zone="UTC", max_octets=480
+    )
+    return Arrivals(EventIds().first_of(len(messages)), origin, ["192.0.2.1"], list(messages))
 
 
 async def alerts_in(scene: Scene) -> list[str]:
@@ -243,6 +256,39 @@ async def test_what_killed_the_daemon_again_and_again_is_split_then_buried(
     assert sorted(await scene.stored()) == ["a", "b"]
     [letter] = await scene.queue.letters.find(LetterQuery(kind=LetterKind.EVENT))
     assert letter.error == "taken 4 times and never finished"
+
+
+async def test_messages_are_parsed_and_the_malformed_ones_counted_once(
+    start: Start, queue: Queue, accounts: Accounts
+) -> None:
+    await queue.append(Stream.INGEST, [Batch(encode_arrivals([arrivals(b"<13>a", b"<999>b")]), 2)])
+    await queue.append(Stream.INGEST, [Batch(encode_arrivals([arrivals(b"<999>again")]), 1)])
+    await queue.take(Stream.INGEST, "other", count=10, wait_s=0)
+    scene = await start()
+    await scene.wait_items(Stream.INGEST, 0)
+    assert sorted(await scene.stored()) == ["a", "again", "b"]
+    assert accounts["syslog_udp"].malformed == 0
+    await queue.append(Stream.INGEST, [Batch(encode_arrivals([arrivals(b"<13>c", b"<999>d")]), 2)])
+    await scene.wait_items(Stream.INGEST, 0)
+    assert accounts["syslog_udp"].malformed == 1
+
+
+async def test_messages_that_killed_the_daemon_again_and_again_are_not_parsed_once_more(
+    start: Start, queue: Queue
+) -> None:
+    """Split first, then buried as they came: it may be the parser that it died in."""
+    whole, alone = arrivals(b"<13>a", b"<13>b"), arrivals(b"<13>alone")
+    for each in (whole, alone):
+        await queue.append(Stream.INGEST, [Batch(encode_arrivals([each]), len(each))])
+    await queue.take(Stream.INGEST, "dead", count=10, wait_s=0)
+    for n in range(3):
+        await queue.claim_idle(Stream.INGEST, f"dead-{n}", idle_s=0, count=10)
+    scene = await start()
+    await scene.wait_items(Stream.INGEST, 0)
+    assert sorted(await scene.stored()) == ["a", "b"]
+    [letter] = await scene.queue.letters.find(LetterQuery(kind=LetterKind.EVENT))
+    assert letter.error == "taken 4 times and never finished"
+    assert decode_entry(letter.payload).all_events() == alone.events()
 
 
 async def test_stop_finishes_the_round_under_way(start: Start) -> None:

@@ -10,9 +10,11 @@ from interruption import Interruption, an_event
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from muttd.accounts import Accounts
+from muttd.arrivals import Arrivals, Origin, decode_entry
 from muttd.errors import QueueFull, StoreUnavailable
-from muttd.event import Event, decode_events
-from muttd.queue.contract import Queue, Stream
+from muttd.event import Event, Transport, utc_now
+from muttd.event_ids import EventIds
+from muttd.queue.contract import Entry, Queue, Stream
 from muttd.queue.fanout import LocalFanout, Received
 from muttd.workers.intake import ENTRY_EVENTS, Intake
 
@@ -21,9 +23,24 @@ def events(count: int) -> list[Event]:
     return [an_event(f"event {n}") for n in range(count)]
 
 
+def arrivals(first: int, count: int) -> Arrivals:
+    """Syslog messages "message 7" and so on; each with a PRI too large, which is malformed."""
+    return Arrivals(
+        EventIds().first_of(count),
+        Origin(transport=Transport.SYSLOG_UDP, received_at=utc_now(), zone="UTC", max_octets=480),
+        ["192.0.2.1"],
+        [b"<999>message %d" % n for n in range(first, first + count)],
+    )
+
+
 async def queued_messages(queue: Queue) -> list[str]:
     entries = await queue.take(Stream.INGEST, "test", count=100, wait_s=0)
-    return [event.message for entry in entries for event in decode_events(entry.payload)]
+    return messages_in(entries)
+
+
+def messages_in(entries: Sequence[Entry]) -> list[str]:
+    contents = [decode_entry(entry.payload) for entry in entries]
+    return [event.message for content in contents for event in content.all_events()]
 
 
 async def test_a_receipt_comes_after_the_queue_has_the_events(
@@ -156,7 +173,7 @@ async def test_a_group_larger_than_the_room_goes_in_pieces(
         while len(seen) < 6000:
             entries = await queue.take(Stream.INGEST, "test", count=10, wait_s=1)
             await queue.ack(Stream.INGEST, [entry.entry_id for entry in entries])
-            seen += [e.message for entry in entries for e in decode_events(entry.payload)]
+            seen += messages_in(entries)
     assert seen == [f"{n}" for n in range(6000)]
     assert accounts["syslog_udp"].queued == 6000
 
@@ -224,3 +241,68 @@ async def test_who_waits_for_a_receipt_and_a_full_entry_do_not_gather(
         await intake.put("snmp", events(count), done.set if count == 1 else None)
         await intake.wait_empty()
         assert done.is_set() == (count == 1)
+
+
+@pytest.mark.parametrize("sizes", [[256, 256, 256], [100, 300, 1, 367], [768], [1] * 768])
+async def test_arrivals_fill_entries_in_their_order(
+    queue: Queue, accounts: Accounts, nursery: trio.Nursery, sizes: list[int]
+) -> None:
+    intake = Intake(queue, LocalFanout(), accounts, buffer_events=10_000)
+    first = 0
+    for size in sizes:
+        await intake.put("syslog_udp", arrivals(first, size))
+        first += size
+    nursery.start_soon(intake.run)
+    await intake.wait_empty()
+    depth = await queue.depth(Stream.INGEST)
+    assert (depth.entries, depth.items) == (3, 768)
+    assert await queued_messages(queue) == [f"message {n}" for n in range(768)]
+    assert accounts["syslog_udp"].queued == 768
+
+
+async def test_arrivals_and_events_keep_their_order_in_entries_of_their_own(
+    queue: Queue, accounts: Accounts, nursery: trio.Nursery
+) -> None:
+    intake = Intake(queue, LocalFanout(), accounts, buffer_events=100)
+    await intake.put("syslog_udp", arrivals(0, 2))
+    await intake.put("syslog_udp", arrivals(2, 1))
+    await intake.put("snmp", events(2))
+    await intake.put("syslog_udp", arrivals(3, 1))
+    nursery.start_soon(intake.run)
+    await intake.wait_empty()
+    entries = await queue.take(Stream.INGEST, "test", count=10, wait_s=0)
+    assert [entry.item_count for entry in entries] == [3, 2, 1]
+    said = messages_in(entries)
+    assert said == ["message 0", "message 1", "message 2", "event 0", "event 1", "message 3"]
+
+
+async def test_arrivals_larger_than_the_room_go_in_pieces(
+    queue: Queue, accounts: Accounts, nursery: trio.Nursery
+) -> None:
+    intake = Intake(queue, LocalFanout(), accounts, buffer_events=10_000)
+    await intake.put("syslog_udp", arrivals(0, 2500))
+    nursery.start_soon(intake.run)
+    seen: list[str] = []
+    with trio.fail_after(30):
+        while len(seen) < 2500:
+            entries = await queue.take(Stream.INGEST, "test", count=10, wait_s=1)
+            await queue.ack(Stream.INGEST, [entry.entry_id for entry in entries])
+            seen += messages_in(entries)
+    assert seen == [f"message {n}" for n in range(2500)]
+
+
+async def test_viewers_see_arrivals_parsed_and_nobody_parses_them_again(
+    queue: Queue, accounts: Accounts, nursery: trio.Nursery
+) -> None:
+    fanout = LocalFanout()
+    intake = Intake(queue, fanout, accounts, buffer_events=100)
+    nursery.start_soon(intake.run)
+    came = arrivals(0, 2)
+    async with fanout.subscribe() as subscription:
+        await intake.put("syslog_udp", came)
+        batch = await subscription.batches.receive()
+    assert isinstance(batch, Received)
+    assert batch.events == came.events()
+    [entry] = await queue.take(Stream.INGEST, "test", count=10, wait_s=0)
+    assert decode_entry(entry.payload).events == came.events()
+    assert accounts["syslog_udp"].malformed == 2

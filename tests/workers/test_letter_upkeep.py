@@ -13,7 +13,8 @@ from test_forwarder import an_alert
 
 from muttd.decision import encode_alerts
 from muttd.dynamic import Dynamic, DynamicSettings
-from muttd.event import EventIds, encode_events, utc_now
+from muttd.event import encode_events, utc_now
+from muttd.event_ids import EventIds
 from muttd.queue.breaker import BreakerState, BreakerView
 from muttd.queue.contract import Queue, Stream
 from muttd.queue.letters import DeadLetter, LetterKind, LetterReason

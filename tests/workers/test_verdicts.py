@@ -15,6 +15,7 @@ from meta_scene import QUEUES
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
+from muttd.accounts import Accounts
 from muttd.decision import Alert, Handling, decode_alerts
 from muttd.dynamic import Dynamic, DynamicSettings
 from muttd.event import Event, encode_events, utc_now
@@ -56,8 +57,15 @@ class Scene:
         rules = RulesWatch(
             self.store, check_interval_s=0.05, snapshot=self._directory / "rules.snapshot"
         )
+        registry = CollectorRegistry()
         alerter = Alerter(
-            Neighbours(queue=self.queue, store=self.store, fanout=LocalFanout(), rules=rules),
+            Neighbours(
+                queue=self.queue,
+                store=self.store,
+                fanout=LocalFanout(),
+                rules=rules,
+                accounts=Accounts(registry),
+            ),
             AlerterPolicy(
                 consumer="test",
                 batch_entries=8,
@@ -65,7 +73,7 @@ class Scene:
                 dynamic=Dynamic(DynamicSettings()),
                 router=Router(Routes(default="moog", names=frozenset({"moog"}))),
             ),
-            AlerterMetrics(CollectorRegistry()),
+            AlerterMetrics(registry),
         )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(rules.run)

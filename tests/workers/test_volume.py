@@ -11,7 +11,8 @@ import trio.testing
 
 from muttd.decision import Decided, Decision, Environment
 from muttd.errors import StoreUnavailable
-from muttd.event import Event, EventIds, Transport
+from muttd.event import Event, Transport
+from muttd.event_ids import EventIds
 from muttd.store.volume import VolumeCell
 from muttd.workers import volume as volume_module
 from muttd.workers.volume import FLUSH_INTERVAL_S, Volume

@@ -1,13 +1,17 @@
-"""muttd/listeners/syslog_event.py: what a source's policy makes of its messages."""
+"""muttd/listeners/syslog_arrivals.py: what a source's policy makes of its messages."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
+from msgspec import structs
 
-from muttd.event import Event, EventIds, Transport
-from muttd.listeners.syslog_event import SyslogEvents
+from muttd.arrivals import Arrivals
+from muttd.event import Event, Transport
+from muttd.event_ids import EventIds
+from muttd.listeners.syslog_arrivals import SyslogArrivals
 from muttd.sources import Sources, parse_sources
 
 RECEIVED_AT = datetime(2026, 7, 11, 12, 0, tzinfo=UTC)
@@ -19,10 +23,17 @@ default    trust_hostname=yes
 """
 
 
-def event(octets: bytes, source_ip: str, policy: str = POLICY) -> Event:
+def arrivals_of(octets: Sequence[bytes], source_ips: Sequence[str], policy: str) -> list[Arrivals]:
     sources = Sources(parse_sources(policy, source=""))
-    events = SyslogEvents(EventIds(), sources, zone=UTC, max_message_octets=480)
-    return events.event(octets, source_ip, Transport.SYSLOG_UDP, RECEIVED_AT, {"tls_peer": "p"})
+    arrivals = SyslogArrivals(EventIds(), sources, zone=UTC, max_message_octets=480)
+    return arrivals.of(octets, source_ips, Transport.SYSLOG_UDP, {"tls_peer": "p"})
+
+
+def event(octets: bytes, source_ip: str, received_at: datetime = RECEIVED_AT) -> Event:
+    [arrivals] = arrivals_of([octets], [source_ip], POLICY)
+    origin = structs.replace(arrivals.origin, received_at=received_at)
+    [made] = structs.replace(arrivals, origin=origin).events()
+    return made
 
 
 @pytest.mark.parametrize(
@@ -42,12 +53,8 @@ def test_a_stamp_with_a_zone_is_in_its_own() -> None:
 
 def test_the_zone_decides_the_year_too() -> None:
     """It is New Year in Tokyo nine hours before it is in Greenwich."""
-    sources = Sources(parse_sources(POLICY, source=""))
-    events = SyslogEvents(EventIds(), sources, zone=UTC, max_message_octets=480)
     received_at = datetime(2026, 12, 31, 16, 0, tzinfo=UTC)
-    made = events.event(
-        b"<34>Jan  1 01:00:00 sw1 su: x", "192.0.2.1", Transport.SYSLOG_UDP, received_at
-    )
+    made = event(b"<34>Jan  1 01:00:00 sw1 su: x", "192.0.2.1", received_at)
     assert made.event_time == received_at
 
 
@@ -66,8 +73,27 @@ def test_who_claims_nothing_or_his_own_address_has_no_claim(octets: bytes) -> No
 
 
 def test_what_is_known_of_a_sender_is_not_shared_between_events() -> None:
-    known = {"tls_peer": "p"}
-    events = SyslogEvents(EventIds(), Sources(), zone=UTC, max_message_octets=480)
-    made = events.event(b"<34>x", "192.0.2.1", Transport.SYSLOG_TLS, RECEIVED_AT, known)
-    made.attributes["more"] = 1
-    assert known == {"tls_peer": "p"}
+    [arrivals] = arrivals_of([b"<34>x", b"<34>y"], ["192.0.2.1"], POLICY)
+    one, two = arrivals.events()
+    one.attributes["more"] = 1
+    assert (two.attributes, arrivals.origin.attributes) == ({"tls_peer": "p"}, {"tls_peer": "p"})
+
+
+def test_messages_of_sources_of_one_policy_stay_together_in_their_order() -> None:
+    source_ips = ["192.0.2.1", "192.0.2.3", "192.0.2.9", "192.0.2.1", "192.0.2.3"]
+    octets = [b"<34>Jul 11 12:00:00 h su: %d" % n for n in range(5)]
+    made = arrivals_of(octets, source_ips, POLICY)
+    assert [each.source_ips for each in made] == [
+        ["192.0.2.1", "192.0.2.1"],
+        ["192.0.2.3", "192.0.2.3"],
+        ["192.0.2.9"],
+    ]
+    events = [event for each in made for event in each.events()]
+    assert [event.message for event in events] == ["0", "3", "1", "4", "2"]
+    assert len({event.event_id for event in events}) == 5
+
+
+def test_without_policies_all_of_them_are_one() -> None:
+    source_ips = ["192.0.2.1", "192.0.2.3", "192.0.2.9"]
+    [made] = arrivals_of([b"<34>x"] * 3, source_ips, "")
+    assert [event.source_ip for event in made.events()] == source_ips
