@@ -32,9 +32,9 @@ from muttd.listeners.admission import admitted
 from muttd.listeners.snmp_keys import KeyWaits
 from muttd.listeners.udp import Datagram, UdpSocket
 from muttd.protocol.mib import MibInForce
-from muttd.protocol.snmp import Notification, Pdu, parse_notification
+from muttd.protocol.snmp import Notification, Pdu, Version, parse_notification
 from muttd.protocol.snmp_encode import encode_response
-from muttd.protocol.snmp_text import describe
+from muttd.protocol.snmp_text import TrapTexts
 from muttd.protocol.snmp_v3 import is_v3
 from muttd.protocol.snmp_varbind import SNMP_TRAP_COMMUNITY
 from muttd.protocol.usm import Opened, Usm
@@ -49,6 +49,7 @@ _LOG_INTERVAL_S = 1.0
 _KNOWN_INFORMS = 4096
 # Managers give up long before; what comes later with the same request-id is a new one.
 _REPEATED_WITHIN_S = 60.0
+_VERSION_NAMES = {version: version.name.lower() for version in Version}
 # In the place of snmpTrapCommunity.0.
 _HIDDEN = b"***"
 
@@ -89,6 +90,7 @@ class TrapEvents:
         self.sources = sources
         self._event_ids = event_ids
         self._mibs = mibs
+        self._texts = TrapTexts(mibs.current)
 
     def event(self, notification: Notification, datagram: Datagram, received_at: datetime) -> Event:
         """The event of one notification. The agent's identity is its host, when it gave one."""
@@ -105,7 +107,9 @@ class TrapEvents:
         if hides:
             notification = notification._replace(varbinds=tuple(varbinds))
         mib = self._mibs.current
-        text = describe(notification, mib)
+        if self._texts.mib is not mib:
+            self._texts = TrapTexts(mib)
+        text = self._texts.describe(notification)
         hostname = notification.host_address or datagram.source_ip
         attributes = _attributes(notification)
         if hostname != datagram.source_ip and not self._believes(datagram.source_ip):
@@ -131,18 +135,22 @@ class TrapEvents:
 
 def _attributes(notification: Notification) -> dict[str, Any]:
     attributes: dict[str, Any] = {
-        "snmp_version": notification.version.name.lower(),
+        "snmp_version": _VERSION_NAMES[notification.version],
         "pdu": "inform" if notification.pdu is Pdu.INFORM else "trap",
-        "agent_addr": notification.agent_addr,
-        "enterprise": notification.enterprise,
-        "generic_trap": notification.generic_trap,
-        "specific_trap": notification.specific_trap,
-        "sys_up_time": notification.sys_up_time,
     }
+    for name, value in (
+        ("agent_addr", notification.agent_addr),
+        ("enterprise", notification.enterprise),
+        ("generic_trap", notification.generic_trap),
+        ("specific_trap", notification.specific_trap),
+        ("sys_up_time", notification.sys_up_time),
+    ):
+        if value is not None:
+            attributes[name] = value
     if notification.security is not None:
         attributes |= notification.security._asdict()
         attributes["engine_id"] = notification.security.engine_id.hex()
-    return {name: value for name, value in attributes.items() if value is not None}
+    return attributes
 
 
 def _without_secrets(octets: bytes, secrets: Sequence[bytes]) -> bytes:

@@ -78,6 +78,11 @@ class WireVarbind(NamedTuple):
 
 
 _new_tuple = tuple.__new__
+# By its octets. Most varbinds have come before: the same interface, the same state, the same name
+# of a trap. At most a megabyte.
+_known: dict[bytes, WireVarbind] = {}
+_KNOWN_VARBINDS = 4096
+_KNOWN_OCTETS = 96
 
 
 _Varbinds = tuple[list[WireVarbind], dict[str, WireVarbind]]
@@ -93,13 +98,12 @@ def read_varbinds(octets: bytes, at: int, end: int) -> _Varbinds:
         MalformedBer: A header or a name cannot be read.
         MalformedTrap: More than 256 varbinds.
 
-    Cost: 0.7 us a varbind. The three headers of each are read in place for that: with a call for
-    each of them it is twice as much.
+    Cost: 0.25 us for a varbind that came before, else 1 us.
     """
     varbinds: list[WireVarbind] = []
     about: dict[str, WireVarbind] = {}
     while at < end:
-        start = at + 2
+        begin, start = at, at + 2
         if start > end or octets[at] != SEQUENCE:
             raise _malformed("varbind is no SEQUENCE", at)
         length = octets[at + 1]
@@ -108,38 +112,54 @@ def read_varbinds(octets: bytes, at: int, end: int) -> _Varbinds:
         at = start + length
         if at > end:
             raise _malformed("varbind runs past variable-bindings", start)
-
-        content = start + 2
-        if content > at or octets[start] != OBJECT_IDENTIFIER:
-            raise _malformed("name is no OBJECT IDENTIFIER", start)
-        length = octets[start + 1]
-        if length > 0x7F:
-            length, content = read_long_length(octets, start + 1, at)
-        stop = content + length
-        if stop > at:
-            raise _malformed("name runs past its varbind", start)
-        name = read_oid(octets, content, stop)
-
-        start = stop + 2
-        if start > at:
-            raise _malformed("varbind has no value", stop)
-        identifier = octets[stop]
-        length = octets[stop + 1]
-        if length > 0x7F:
-            length, start = read_long_length(octets, stop + 1, at)
-        if start + length > at:
-            raise _malformed("value runs past its varbind", stop)
-        syntax, read = _SYNTAXES.get(identifier) or _unknown(identifier, stop)
-        value = read(octets[start : start + length])
-
-        # WireVarbind(...), without the call of a function in Python that this would be.
-        varbind = _new_tuple(WireVarbind, (name, syntax, value))
+        whole = octets[begin:at]
+        varbind = _known.get(whole)
+        if varbind is None:
+            varbind = _read_varbind(octets, start, at)
+            _remember(whole, varbind)
         varbinds.append(varbind)
+        name = varbind[0]
         if name in ABOUT:
             about.setdefault(ABOUT[name], varbind)
         if len(varbinds) > MAX_VARBINDS:
-            raise MalformedTrap("more than 256 varbinds", at=stop, source="RFC 3416, 3")
+            raise MalformedTrap("more than 256 varbinds", at=begin, source="RFC 3416, 3")
     return varbinds, about
+
+
+def _read_varbind(octets: bytes, start: int, end: int) -> WireVarbind:
+    # The content of a varbind: name, value. The two headers are read in place: with a call for each
+    # it takes twice as long.
+    content = start + 2
+    if content > end or octets[start] != OBJECT_IDENTIFIER:
+        raise _malformed("name is no OBJECT IDENTIFIER", start)
+    length = octets[start + 1]
+    if length > 0x7F:
+        length, content = read_long_length(octets, start + 1, end)
+    stop = content + length
+    if stop > end:
+        raise _malformed("name runs past its varbind", start)
+    name = read_oid(octets, content, stop)
+
+    start = stop + 2
+    if start > end:
+        raise _malformed("varbind has no value", stop)
+    identifier = octets[stop]
+    length = octets[stop + 1]
+    if length > 0x7F:
+        length, start = read_long_length(octets, stop + 1, end)
+    if start + length > end:
+        raise _malformed("value runs past its varbind", stop)
+    syntax, read = _SYNTAXES.get(identifier) or _unknown(identifier, stop)
+    # WireVarbind(...), without the call of a function in Python that this would be.
+    return _new_tuple(WireVarbind, (name, syntax, read(octets[start : start + length])))
+
+
+def _remember(whole: bytes, varbind: WireVarbind) -> None:
+    if len(whole) > _KNOWN_OCTETS:
+        return
+    if len(_known) >= _KNOWN_VARBINDS:
+        _known.clear()
+    _known[whole] = varbind
 
 
 def _malformed(what: str, at: int) -> MalformedBer:

@@ -8,7 +8,7 @@ from trap_corpus import shipped_mib
 from muttd.protocol.mib import NO_SYNTAX, Syntax
 from muttd.protocol.snmp import parse_notification
 from muttd.protocol.snmp_encode import encode_v2c_trap
-from muttd.protocol.snmp_text import TextVarbind, describe, value_text
+from muttd.protocol.snmp_text import TextVarbind, TrapTexts, describe, value_text
 from muttd.protocol.snmp_varbind import Value, WireVarbind
 
 _LINK_DOWN = "1.3.6.1.6.3.1.1.5.3"
@@ -103,3 +103,31 @@ def test_a_value_is_written_by_its_syntax_and_its_mib(
     syntax: str, value: Value, of_object: Syntax, text: str
 ) -> None:
     assert value_text(syntax, value, of_object, shipped_mib()) == text
+
+
+def test_what_came_before_reads_as_it_did_the_first_time() -> None:
+    """Values that are equal and are written otherwise among them: 0.0 and -0.0, 1 and True."""
+    texts = TrapTexts(shipped_mib())
+    varbinds = [
+        WireVarbind("1.3.6.1.2.1.2.2.1.8.3", "INTEGER", 1),
+        WireVarbind("1.3.6.1.2.1.2.2.1.8.3", "Counter32", 1),
+        WireVarbind("1.3.6.1.4.1.9.9.1", "Opaque", 0.0),
+        WireVarbind("1.3.6.1.4.1.9.9.1", "Opaque", -0.0),
+        WireVarbind("1.3.6.1.2.1.31.1.1.1.18.3", "OCTET STRING", b"to core"),
+        WireVarbind("1.3.6.1.2.1.31.1.1.1.18.3", "OCTET STRING", b"x" * 200),
+    ]
+    notification = parse_notification(encode_v2c_trap(b"public", _LINK_DOWN, []))
+    notification = notification._replace(varbinds=tuple(varbinds))
+    for _ in range(2):
+        assert texts.describe(notification) == describe(notification, shipped_mib())
+
+
+def test_memory_of_varbinds_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("muttd.protocol.snmp_text._KNOWN_VARBINDS", 3)
+    texts = TrapTexts(shipped_mib())
+    notification = parse_notification(encode_v2c_trap(b"public", _LINK_DOWN, []))
+    for number in range(20):
+        varbind = WireVarbind("1.3.6.1.2.1.2.2.1.1.3", "INTEGER", number)
+        message = texts.describe(notification._replace(varbinds=(varbind,))).message
+        assert message == f"IF-MIB::linkDown ifIndex.3={number}"
+    assert len(texts._known) <= 3

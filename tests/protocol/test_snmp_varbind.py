@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from muttd.errors import MalformedBer
+from muttd.errors import MalformedBer, PeerError
+from muttd.protocol import snmp_varbind
 from muttd.protocol.ber import encode_element, encode_oid
 from muttd.protocol.snmp_varbind import Value, WireVarbind, read_varbinds
 
@@ -88,3 +91,28 @@ def test_lengths_in_their_long_form_are_no_fault() -> None:
 def test_octets_behind_a_value_in_its_varbind_are_ignored() -> None:
     octets = encode_element(0x30, encode_oid(_NAME) + bytes.fromhex("020103 0500"))
     assert read_varbinds(octets, 0, len(octets))[0] == [WireVarbind(_NAME, "INTEGER", 3)]
+
+
+def outcome(octets: bytes) -> object:
+    try:
+        return read_varbinds(octets, 0, len(octets))
+    except PeerError as exc:
+        return str(exc)
+
+
+@given(st.lists(st.sampled_from([b"\x01", b"\x02", b"\x03"]), max_size=8), st.binary(max_size=6))
+def test_what_came_before_reads_as_it_did_the_first_time(values: list[bytes], end: bytes) -> None:
+    octets = b"".join(varbind(f"0201{value.hex()}") for value in values) + end
+    snmp_varbind._known.clear()
+    first = outcome(octets)
+    assert outcome(octets) == first
+
+
+def test_memory_of_varbinds_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snmp_varbind, "_KNOWN_VARBINDS", 3)
+    snmp_varbind._known.clear()
+    for number in range(50):
+        outcome(varbind(f"0201{number:02x}"))
+        outcome(varbind("0481ff" + "61" * 255))
+        assert len(snmp_varbind._known) <= 3
+        assert all(len(octets) < 100 for octets in snmp_varbind._known)
