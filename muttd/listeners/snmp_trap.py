@@ -134,19 +134,16 @@ class TrapEvents:
 
 
 def _attributes(notification: Notification) -> dict[str, Any]:
-    attributes: dict[str, Any] = {
-        "snmp_version": _VERSION_NAMES[notification.version],
-        "pdu": "inform" if notification.pdu is Pdu.INFORM else "trap",
-    }
-    for name, value in (
+    said = (
+        ("snmp_version", _VERSION_NAMES[notification.version]),
+        ("pdu", "inform" if notification.pdu is Pdu.INFORM else "trap"),
         ("agent_addr", notification.agent_addr),
         ("enterprise", notification.enterprise),
         ("generic_trap", notification.generic_trap),
         ("specific_trap", notification.specific_trap),
         ("sys_up_time", notification.sys_up_time),
-    ):
-        if value is not None:
-            attributes[name] = value
+    )
+    attributes: dict[str, Any] = {name: value for name, value in said if value is not None}
     if notification.security is not None:
         attributes |= notification.security._asdict()
         attributes["engine_id"] = notification.security.engine_id.hex()
