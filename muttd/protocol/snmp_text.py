@@ -80,7 +80,7 @@ class TrapTexts:
         self._known: dict[WireVarbind, tuple[TextVarbind, str]] = {}
 
     def describe(self, notification: Notification) -> TrapText:
-        """What describe() says; a varbind that came before costs 0.3 us."""
+        """Name it and write its values; 0.3 us for a varbind that came before."""
         name = self.mib.qualified_name_of(notification.trap_oid)
         varbinds = []
         line = name
