@@ -14,10 +14,9 @@ import uuid
 from email.utils import formatdate
 from http import HTTPStatus
 
-import h11
-
 from muttd.errors import MalformedRequest
 from muttd.listeners.http_options import HttpOptions, Refusal, Scope
+from muttd.listeners.http_plain import Head
 
 REASONS = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
 
@@ -56,7 +55,7 @@ class HttpDate:
         return self._octets
 
 
-def correlation_id_of(request: h11.Request | None) -> str:
+def correlation_id_of(request: Head | None) -> str:
     """The peer's X-Correlation-ID if it is one that we honour, else a new one."""
     for name, value in () if request is None else request.headers:
         if name == b"x-correlation-id" and _CORRELATION_ID.fullmatch(value):
@@ -65,7 +64,7 @@ def correlation_id_of(request: h11.Request | None) -> str:
 
 
 def error_answer(
-    refusal: Refusal, options: HttpOptions, request: h11.Request | None = None, what: str = ""
+    refusal: Refusal, options: HttpOptions, request: Head | None = None, what: str = ""
 ) -> bytes:
     """The whole answer as octets. The connection must close after it.
 

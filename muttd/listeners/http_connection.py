@@ -1,6 +1,7 @@
 """One HTTP/1.1 connection: octets to ASGI and back.
 
     stream --receive_some--> h11 --Request, Data---> Exchange --scope, receive()--> app
+    .          ----- a plain request, whole -----> Exchange (http_plain.py: h11 is not asked)
     stream <---send_all----- h11 <--Response, Data-- Exchange <-------- send() ---- app
 
     idle --first octet--> head --whole--> the app reads the body --> and answers --> idle | closed
@@ -34,6 +35,7 @@ from muttd.listeners.http_options import (
     Scope,
     WebsocketHandler,
 )
+from muttd.listeners.http_plain import Head, plain_request
 from muttd.listeners.http_upgrade import UpgradedStream, is_websocket, replayed
 
 # How long we read on after the last answer of a connection, so that the peer, who may still be
@@ -77,7 +79,7 @@ class HttpConnection:
         self._send_deadline = math.inf
         self._request_deadline = math.inf
         self._octets_read = 0
-        self._request: h11.Request | None = None
+        self._request: Head | None = None
         self._exchange: Exchange | None = None
 
     async def serve(self) -> None:
@@ -99,23 +101,23 @@ class HttpConnection:
         while (request := await self._wait_request()) is not None:
             self._request = request
             self._set_read_deadline(math.inf)
-            self._check_head(request)
+            if isinstance(request, h11.Request):
+                self._check_head(request)
             scope = self._scope_of(request)
             handler = self.options.websockets.get(scope["path"])
-            if handler is not None and is_websocket(request):
+            if handler is not None and isinstance(request, h11.Request) and is_websocket(request):
                 self._count(Outcome.UPGRADED)
                 await self._hand_over(handler, request, scope)
                 return
             self._exchange = exchange = Exchange(self, request)
             await exchange.run(self._app, scope)
             self._count(exchange.outcome or Outcome.FAILED)
-            if not exchange.is_reusable():
+            if not exchange.end_cycle():
                 await self._linger()
                 return
             self._exchange = None
-            self.h11.start_next_cycle()
 
-    async def _wait_request(self) -> h11.Request | None:
+    async def _wait_request(self) -> Head | None:
         """The next request head, or None when the peer has left."""
         now = trio.current_time()
         limits = self.options.limits
@@ -123,6 +125,16 @@ class HttpConnection:
         is_idle = not self._octets_read
         self._request_deadline = now + limits.request_timeout_s if not is_idle else math.inf
         self._set_read_deadline(now + limits.idle_timeout_s if is_idle else self._request_deadline)
+        if is_idle:
+            octets = await self._receive_octets()
+            plain = plain_request(
+                octets,
+                max_head_octets=limits.max_head_octets,
+                max_body_octets=limits.max_body_octets,
+            )
+            if plain is not None:
+                return plain
+            self.h11.receive_data(octets)
         while True:
             event = self.next_event()
             if type(event) is h11.Request:
@@ -135,7 +147,7 @@ class HttpConnection:
                 is_idle = False
                 self._request_deadline = trio.current_time() + limits.request_timeout_s
                 self._set_read_deadline(self._request_deadline)
-            await self._receive_octets()
+            self.h11.receive_data(await self._receive_octets())
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         """h11's next event.
@@ -166,7 +178,7 @@ class HttpConnection:
         ):
             self.refuse(Refusal.MALFORMED, "the request target is none that this server has")
 
-    def _scope_of(self, request: h11.Request) -> Scope:
+    def _scope_of(self, request: Head) -> Scope:
         target = request.target
         if not target.startswith((b"/", b"*")):
             # Absolute form, as clients of a proxy send it (RFC 9112, 3.2.2).
@@ -190,15 +202,15 @@ class HttpConnection:
             "server": self._server,
         }
 
-    async def _receive_octets(self) -> None:
+    async def _receive_octets(self) -> bytes:
         octets = bytes(await self._stream.receive_some(RECEIVE_OCTETS))
         self._octets_read += len(octets)
-        self.h11.receive_data(octets)
+        return octets
 
     async def receive_body_octets(self) -> None:
         """Read once for h11, within the time that the whole request has."""
         self._set_read_deadline(self._request_deadline)
-        await self._receive_octets()
+        self.h11.receive_data(await self._receive_octets())
         self._set_read_deadline(math.inf)
 
     async def wait_gone(self) -> bool:

@@ -4,6 +4,8 @@
     http.response.start, http.response.body ... --> send()
 
 The answer's head is held back until its first part of the body, to go out with it in one piece.
+A plain request with a plain answer never meets h11; as soon as either turns out to be anything
+else, h11 is fed what it would have been fed at first, and goes on from there.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import trio
 
 from muttd.listeners.http_answer import REASONS, HttpDate, RefusedRequest, error_answer, log_failure
 from muttd.listeners.http_options import ASGIApp, Message, Outcome, Refusal, Scope
+from muttd.listeners.http_plain import Head, PlainRequest, plain_answer
 
 if TYPE_CHECKING:
     from muttd.listeners.http_connection import HttpConnection
@@ -34,8 +37,10 @@ class Exchange:
         outcome: How the app answered; None until the head of the answer is made.
     """
 
-    def __init__(self, connection: HttpConnection, request: h11.Request) -> None:
+    def __init__(self, connection: HttpConnection, request: Head) -> None:
         self.request = request
+        # None once h11 has it.
+        self._plain = request if isinstance(request, PlainRequest) else None
         self.outcome: Outcome | None = None
         self._connection = connection
         self._h11 = connection.h11
@@ -80,9 +85,24 @@ class Exchange:
         if self._refused is None and not self._is_gone:
             log_failure(exc, scope)
 
-    def is_reusable(self) -> bool:
-        """Whether both sides are done and may go on with another request."""
-        return self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE
+    def end_cycle(self) -> bool:
+        """Whether both sides may go on with another request; if so, h11 is ready for it."""
+        if self._plain is not None:
+            return self._ended.is_set()
+        if self._h11.our_state is not h11.DONE or self._h11.their_state is not h11.DONE:
+            return False
+        self._h11.start_next_cycle()
+        return True
+
+    def _to_h11(self) -> None:
+        """From here on h11 has the request, as far as it was read."""
+        if self._plain is None:
+            return
+        self._h11.receive_data(self._plain.octets)
+        self._plain = None
+        self._connection.next_event()
+        if self._is_body_read:
+            self._buffered_body()
 
     def _check_length(self) -> None:
         """Refuse by Content-Length, before the first octet of the body is read."""
@@ -99,8 +119,12 @@ class Exchange:
         sent.
         """
         if self._is_body_read or self._refused is not None or self._is_gone:
+            self._to_h11()
             await self._wait_end()
             return {"type": "http.disconnect"}
+        if self._plain is not None:
+            self._is_body_read = True
+            return {"type": "http.request", "body": self._plain.body, "more_body": False}
         try:
             if self._h11.they_are_waiting_for_100_continue and self.outcome is None:
                 go_on = h11.InformationalResponse(status_code=100, headers=[], reason=REASONS[100])
@@ -165,13 +189,13 @@ class Exchange:
             self._start = message
             return
         body, has_more = message.get("body", b""), message.get("more_body", False)
-        octets = b"" if self.outcome is not None else self._head(len(body), has_more=has_more)
+        if self._plain is not None and self.outcome is not None:
+            raise RuntimeError("http.response.body came after the end of the answer")
+        octets = None if has_more else self._plain_octets(body)
+        if octets is None:
+            octets = self._h11_octets(body, has_more=has_more)
         if self._refused is not None:
             return
-        if body and self.request.method != b"HEAD":
-            octets += self._h11.send(h11.Data(data=body))
-        if not has_more:
-            octets += self._h11.send(h11.EndOfMessage())
         try:
             await self._connection.send_octets(octets)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
@@ -180,6 +204,29 @@ class Exchange:
             raise ConnectionResetError("the peer is gone") from exc
         if not has_more:
             self._ended.set()
+
+    def _plain_octets(self, body: bytes) -> bytes | None:
+        """The whole answer, when nobody needs h11 for it."""
+        if self._plain is None or self._start is None:
+            return None
+        status: int = self._start["status"]
+        headers = [(b"date", _http_date.octets()), *self._start.get("headers", ())]
+        octets = plain_answer(status, headers, body)
+        if octets is not None:
+            self.outcome = Outcome.of(status)
+        return octets
+
+    def _h11_octets(self, body: bytes, *, has_more: bool) -> bytes:
+        """The next part of the answer."""
+        self._to_h11()
+        octets = b"" if self.outcome is not None else self._head(len(body), has_more=has_more)
+        if self._refused is not None:
+            return b""
+        if body and self.request.method != b"HEAD":
+            octets += self._h11.send(h11.Data(data=body))
+        if not has_more:
+            octets += self._h11.send(h11.EndOfMessage())
+        return octets
 
     def _head(self, body_octets: int, *, has_more: bool) -> bytes:
         if self._start is None:
