@@ -51,7 +51,7 @@ class Wire:
     def trap(self, octets: bytes, at: datetime) -> None:
         """As the SNMP listener."""
         datagram = Datagram(octets, "192.0.2.1", ("192.0.2.1", 162))
-        self._traps.event(parse_notification(octets), datagram, at)
+        self._traps.of([(parse_notification(octets), datagram)], at)
 
     def stream(self, octets: bytes, at: datetime) -> None:
         """As the syslog TCP listener, in pieces of any size."""

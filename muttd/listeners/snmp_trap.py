@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import trio
@@ -27,7 +28,7 @@ import trio
 from muttd.accounts import Accounts
 from muttd.errors import PeerError, RefusedByUsm, RefusedTrap, UnknownEngineId
 from muttd.event import CLAIMED_HOSTNAME, Event, Transport, Varbind, utc_now
-from muttd.event_ids import EventIds
+from muttd.event_ids import EventIds, ids_from
 from muttd.listeners.admission import admitted
 from muttd.listeners.snmp_keys import KeyWaits
 from muttd.listeners.udp import Datagram, UdpSocket
@@ -52,6 +53,8 @@ _REPEATED_WITHIN_S = 60.0
 _VERSION_NAMES = {version: version.name.lower() for version in Version}
 # In the place of snmpTrapCommunity.0.
 _HIDDEN = b"***"
+# Of a varbind.
+_name_of = itemgetter(0)
 
 _log = logging.getLogger(__name__)
 
@@ -72,8 +75,10 @@ class Communities:
         Source: RFC 1157, 3.2.5.
         """
         # Every one is compared: the time taken must not tell which came close.
-        matches = [hmac.compare_digest(community, each) for each in self._accepted]
-        if not any(matches):
+        is_accepted = False
+        for each in self._accepted:
+            is_accepted |= hmac.compare_digest(community, each)
+        if not is_accepted:
             raise RefusedTrap("community is not accepted", at=0, source="RFC 1157, 3.2.5")
 
 
@@ -90,42 +95,47 @@ class TrapEvents:
         self.sources = sources
         self._event_ids = event_ids
         self._mibs = mibs
-        self._texts = TrapTexts(mibs.current)
+        self._texts = TrapTexts(mibs.current, Varbind)
 
-    def event(self, notification: Notification, datagram: Datagram, received_at: datetime) -> Event:
-        """The event of one notification. The agent's identity is its host, when it gave one."""
-        # RFC 3584, 3.1: a proxy appends the community as a varbind.
-        secrets = [notification.community] if notification.security is None else []
-        varbinds = []
-        hides = False
-        for varbind in notification.varbinds:
-            if varbind.name == SNMP_TRAP_COMMUNITY and isinstance(varbind.value, bytes):
-                secrets.append(varbind.value)
-                varbind = varbind._replace(value=_HIDDEN)
-                hides = True
-            varbinds.append(varbind)
-        if hides:
-            notification = notification._replace(varbinds=tuple(varbinds))
+    def of(self, taken: Sequence[tuple[Notification, Datagram]], at: datetime) -> list[Event]:
+        """The events of these notifications, in their order.
+
+        Args:
+            taken: At least one, each with the datagram that it was in.
+            at: When they came off the wire.
+        """
         mib = self._mibs.current
         if self._texts.mib is not mib:
-            self._texts = TrapTexts(mib)
-        text = self._texts.describe(notification)
-        hostname = notification.host_address or datagram.source_ip
+            self._texts = TrapTexts(mib, Varbind)
+        ids = ids_from(self._event_ids.first_of(len(taken)), len(taken))
+        return [self._event(event_id, *each, at) for event_id, each in zip(ids, taken, strict=True)]
+
+    def _event(
+        self, event_id: str, notification: Notification, datagram: Datagram, at: datetime
+    ) -> Event:
+        octets = datagram.octets
+        if notification.security is None:
+            octets = _without(notification.community, octets)
+        if SNMP_TRAP_COMMUNITY in map(_name_of, notification.varbinds):
+            notification, octets = _without_trap_communities(notification, octets)
+        varbinds, message = self._texts.write(notification)
         attributes = _attributes(notification)
+        # The agent's identity is its host, when it gave one.
+        hostname = notification.host_address or datagram.source_ip
         if hostname != datagram.source_ip and not self._believes(datagram.source_ip):
             attributes[CLAIMED_HOSTNAME] = hostname
             hostname = datagram.source_ip
         return Event(
-            event_id=self._event_ids.next(),
-            received_at=received_at,
+            event_id=event_id,
+            received_at=at,
             source_ip=datagram.source_ip,
             hostname=hostname,
             transport=Transport.SNMP,
-            severity=mib.severity_of(notification.trap_oid),
-            message=text.message,
-            raw=_without_secrets(datagram.octets, secrets),
+            severity=self._texts.mib.severity_of(notification.trap_oid),
+            message=message,
+            raw=octets,
             trap_oid=notification.trap_oid,
-            varbinds=[Varbind(*each) for each in text.varbinds],
+            varbinds=varbinds,
             attributes=attributes,
         )
 
@@ -134,34 +144,51 @@ class TrapEvents:
 
 
 def _attributes(notification: Notification) -> dict[str, Any]:
-    said = (
-        ("snmp_version", _VERSION_NAMES[notification.version]),
-        ("pdu", "inform" if notification.pdu is Pdu.INFORM else "trap"),
-        ("agent_addr", notification.agent_addr),
-        ("enterprise", notification.enterprise),
-        ("generic_trap", notification.generic_trap),
-        ("specific_trap", notification.specific_trap),
-        ("sys_up_time", notification.sys_up_time),
-    )
-    attributes: dict[str, Any] = {name: value for name, value in said if value is not None}
-    if notification.security is not None:
-        attributes |= notification.security._asdict()
-        attributes["engine_id"] = notification.security.engine_id.hex()
+    attributes: dict[str, Any] = {
+        "snmp_version": _VERSION_NAMES[notification.version],
+        "pdu": "inform" if notification.pdu is Pdu.INFORM else "trap",
+    }
+    if notification.agent_addr is not None:
+        attributes["agent_addr"] = notification.agent_addr
+    if notification.enterprise is not None:
+        attributes["enterprise"] = notification.enterprise
+    if notification.generic_trap is not None:
+        attributes["generic_trap"] = notification.generic_trap
+        attributes["specific_trap"] = notification.specific_trap
+    if notification.sys_up_time is not None:
+        attributes["sys_up_time"] = notification.sys_up_time
+    security = notification.security
+    if security is not None:
+        attributes["security_name"] = security.security_name
+        attributes["security_level"] = security.security_level
+        attributes["engine_id"] = security.engine_id.hex()
+        attributes["context_name"] = security.context_name
     return attributes
 
 
-def _without_secrets(octets: bytes, secrets: Sequence[bytes]) -> bytes:
-    """The datagram with every community in it blotted out: a secret is stored nowhere.
+def _without_trap_communities(
+    notification: Notification, octets: bytes
+) -> tuple[Notification, bytes]:
+    # RFC 3584, 3.1: a proxy appends the community as a varbind.
+    varbinds = []
+    for varbind in notification.varbinds:
+        if varbind.name == SNMP_TRAP_COMMUNITY and isinstance(varbind.value, bytes):
+            octets = _without(varbind.value, octets)
+            varbind = varbind._replace(value=_HIDDEN)
+        varbinds.append(varbind)
+    return notification._replace(varbinds=tuple(varbinds)), octets
+
+
+def _without(secret: bytes, octets: bytes) -> bytes:
+    """The datagram with a community in it blotted out: a secret is stored nowhere.
 
     Source: X.690, 8.7: the content of an OCTET STRING is what it is, so it can be found.
     """
-    for secret in secrets:
-        if len(secret) >= 128:
-            # A length in its long form: nobody needs these octets that much.
-            return b""
-        header = b"\x04" + bytes([len(secret)])
-        octets = octets.replace(header + secret, header + b"*" * len(secret))
-    return octets
+    if len(secret) >= 128:
+        # A length in its long form: nobody needs these octets that much.
+        return b""
+    header = b"\x04%c" % len(secret)
+    return octets.replace(header + secret, header + b"*" * len(secret))
 
 
 @dataclass(slots=True)
@@ -272,7 +299,7 @@ class SnmpTraps:
 
     async def _hand_over(self, batch: list[Datagram]) -> None:
         received_at = utc_now()
-        events: list[Event] = []
+        taken: list[tuple[Notification, Datagram]] = []
         receipts: list[Callable[[], object]] = []
         for datagram in batch:
             try:
@@ -294,8 +321,9 @@ class SnmpTraps:
                     continue
                 inform = self._informs.add(notification, datagram.peer)
                 receipts += [inform.note_queued, answer]
-            events.append(self._events.event(notification, datagram, received_at))
-        if events:
+            taken.append((notification, datagram))
+        if taken:
+            events = self._events.of(taken, received_at)
             await self._sink.put(LISTENER, events, partial(_call_all, receipts))
 
     def _read(self, datagram: Datagram) -> _Reading | None:

@@ -92,6 +92,8 @@ def read_long_length(octets: bytes, at: int, end: int) -> tuple[int, int]:
     Source: X.690, 8.1.3.5 and 8.1.3.6; RFC 3417, 8 (1) forbids the indefinite form.
     """
     length_octets = octets[at] & 0x7F
+    if length_octets == 1 and at + 2 <= end:
+        return octets[at + 1], at + 2
     if length_octets == 0:
         raise MalformedBer("indefinite length", at=at, source="RFC 3417, 8")
     if length_octets > MAX_LENGTH_OCTETS:
@@ -111,17 +113,19 @@ def read_element(octets: bytes, at: int, end: int, identifier: int) -> tuple[int
     Raises:
         MalformedBer: As read_header, and when the identifier is another one.
     """
+    # As in read_header, without a second call.
     start = at + 2
-    if start <= end and octets[at] == identifier and octets[at + 1] < 0x80:
-        stop = start + octets[at + 1]
+    if start <= end and octets[at] == identifier:
+        length = octets[at + 1]
+        if length > 0x7F:
+            length, start = read_long_length(octets, at + 1, end)
+        stop = start + length
         if stop <= end:
             return start, stop
-    # A long length, or a fault: the slow way tells them apart.
-    found, start, stop = read_header(octets, at, end)
-    if found != identifier:
-        what = f"identifier 0x{found:02x} where 0x{identifier:02x} belongs"
-        raise MalformedBer(what, at=at, source="X.690, 8.1.2")
-    return start, stop
+    # It is at fault, and what comes first in it is said.
+    found, _, _ = read_header(octets, at, end)
+    what = f"identifier 0x{found:02x} where 0x{identifier:02x} belongs"
+    raise MalformedBer(what, at=at, source="X.690, 8.1.2")
 
 
 def read_integer(octets: bytes, at: int, end: int) -> tuple[int, int]:

@@ -40,6 +40,7 @@ def _compiled(hint: str) -> tuple[_Specification, ...]:
     return tuple(parts) if at == len(hint) else ()
 
 
+@functools.lru_cache(maxsize=256)
 def is_text_hint(hint: str) -> bool:
     """Whether the hint says that all octets are characters: 255a, 32t."""
     parts = _compiled(hint)

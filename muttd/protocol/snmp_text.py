@@ -8,7 +8,8 @@ written as an escape, so that a line stays one line and nothing in it commands a
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Generic, NamedTuple, TypeVar
 
 from muttd.protocol.mib import Mib, Syntax
 from muttd.protocol.mib_hint import apply_integer_hint, apply_octet_hint, is_text_hint
@@ -25,6 +26,9 @@ _KNOWN_CHARS = 96
 # snmpTrapOID.0 is the first word of the line already; sysUpTime.0 would make two lines about one
 # fault differ.
 _NOT_IN_LINE = {oid for oid, name in ABOUT.items() if name in (SYS_UP_TIME, SNMP_TRAP_OID)}
+
+
+V = TypeVar("V")
 
 
 class TextVarbind(NamedTuple):
@@ -65,42 +69,42 @@ def describe(notification: Notification, mib: Mib) -> TrapText:
 
     Cost: 1.2 us a varbind whose name was met before.
     """
-    return TrapTexts(mib).describe(notification)
+    varbinds, line = TrapTexts(mib, TextVarbind).write(notification)
+    return TrapText(mib.qualified_name_of(notification.trap_oid), tuple(varbinds), line)
 
 
-class TrapTexts:
-    """Describes one notification after the other, and knows the varbinds that came before.
+class TrapTexts(Generic[V]):
+    """Writes one notification after the other, and knows the varbinds that came before.
 
     Args:
         mib: Names and values.
+        varbind: Makes what is handed out for each of them, of what a TextVarbind holds.
     """
 
-    def __init__(self, mib: Mib) -> None:
+    def __init__(self, mib: Mib, varbind: Callable[[str, str, str, str], V]) -> None:
         self.mib = mib
-        self._known: dict[WireVarbind, tuple[TextVarbind, str]] = {}
+        self._varbind = varbind
+        self._known: dict[WireVarbind, tuple[V, str]] = {}
 
-    def describe(self, notification: Notification) -> TrapText:
-        """Name it and write its values; 0.3 us for a varbind that came before."""
-        name = self.mib.qualified_name_of(notification.trap_oid)
+    def write(self, notification: Notification) -> tuple[list[V], str]:
+        """Its varbinds, and the one line; 0.15 us for a varbind that came before."""
         varbinds = []
-        line = name
+        line = self.mib.qualified_name_of(notification.trap_oid)
         known = self._known
         for varbind in notification.varbinds:
-            found = known.get(varbind)
-            if found is None:
-                found = self._describe(varbind)
+            found = known.get(varbind) or self._describe(varbind)
             varbinds.append(found[0])
             line += found[1]
-        return TrapText(name, tuple(varbinds), line)
+        return varbinds, line
 
-    def _describe(self, varbind: WireVarbind) -> tuple[TextVarbind, str]:
+    def _describe(self, varbind: WireVarbind) -> tuple[V, str]:
         oid, syntax, value = varbind
         place = self.mib.place_of(oid)
         text = value_text(syntax, value, place.syntax, self.mib)
         word = ""
         if oid not in _NOT_IN_LINE:
             word = f" {place.name}={_quoted(text) if syntax == 'OCTET STRING' else text}"
-        found = TextVarbind(place.name, oid, syntax, text), word
+        found = self._varbind(place.name, oid, syntax, text), word
         # 0.0 and -0.0 are equal, and are written otherwise.
         if not isinstance(value, float) and len(text) <= _KNOWN_CHARS:
             if len(self._known) >= _KNOWN_VARBINDS:

@@ -141,7 +141,7 @@ def feed_snmp(octets: bytes) -> None:
     """An SNMPv1 or v2c datagram: an event of one line, or refused."""
     notification = parse_notification(octets)
     datagram = Datagram(octets, "192.0.2.1", ("192.0.2.1", 162))
-    event = _trap_events().event(notification, datagram, _AT)
+    [event] = _trap_events().of([(notification, datagram)], _AT)
     assert event.message.isprintable()
     assert len(event.varbinds) <= 258
     _assert_event(event, octets)
