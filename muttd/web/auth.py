@@ -21,7 +21,7 @@ from muttd.api_keys import digest_of
 from muttd.errors import ConfigError, StoreUnavailable
 from muttd.event import utc_now
 from muttd.store.access import StoredKey
-from muttd.web.guesses import Guesses
+from muttd.web.guesses import Guesses, TooManyGuesses
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -154,6 +154,14 @@ class KeyRing:
         if found is None or (found.expires_at is not None and self._now() >= found.expires_at):
             return None
         return found.principal
+
+    def known(self, api_key: str, *, peer: str) -> Principal | None:
+        """Whose key this is; None when there is more to say, which check does."""
+        try:
+            self._guesses.refuse_guesser(peer)
+        except TooManyGuesses:
+            return None
+        return self.holder(digest_of(api_key))
 
     def check(self, api_key: str, *, peer: str | None = None) -> Principal | None:
         """Whose key this is, or None.

@@ -7,7 +7,8 @@
     the count and the time of the request
     the last line of defence: a 500 that tells nothing, and the traceback in the log
 
-Plain ASGI: nothing here reads a body or holds one back.
+Plain ASGI: nothing here reads a body or holds one back. A path may have a shortcut, which answers
+ahead of the router, or leaves the request to it.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from types import MappingProxyType
 
-from starlette.datastructures import Headers, MutableHeaders, QueryParams
+from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -57,11 +60,20 @@ _VERSION_HEADERS = {
     "X-API-Supported-Versions": ", ".join(SUPPORTED_VERSIONS),
 }
 
+# The same as ASGI has them.
+_SECURITY_FIELDS = [(name.lower().encode(), v.encode()) for name, v in _SECURITY_HEADERS.items()]
+_VERSION_FIELDS = [(name.lower().encode(), v.encode()) for name, v in _VERSION_HEADERS.items()]
+# What is ours to say, whatever a route says.
+_SET = frozenset((b"x-correlation-id", b"x-api-deprecated", *(name for name, _ in _VERSION_FIELDS)))
+
 # What the server puts on an answer that it makes itself, before there is a request to hand on.
 SERVER_HEADERS = tuple(
     (name.encode(), value.encode())
     for name, value in (_SECURITY_HEADERS | _VERSION_HEADERS).items()
 )
+
+# Answers and returns None, or returns what the router has to read instead of receive().
+Shortcut = Callable[[Scope, Receive, Send], Awaitable[Receive | None]]
 
 _logger = logging.getLogger(__name__)
 
@@ -72,11 +84,18 @@ class Envelope:
     Args:
         app: What answers.
         metrics: What counts.
+        shortcuts: By method and path.
     """
 
-    def __init__(self, app: ASGIApp, metrics: WebMetrics) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: WebMetrics,
+        shortcuts: Mapping[tuple[str, str], Shortcut] = MappingProxyType({}),
+    ) -> None:
         self._app = app
         self._metrics = metrics
+        self._shortcuts = shortcuts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, dressed and counted."""
@@ -93,15 +112,21 @@ class Envelope:
                     exchange.scope, exchange.status, time.perf_counter() - started_s
                 )
 
+    async def _hand_on(self, exchange: _Exchange, receive: Receive) -> None:
+        scope = exchange.scope
+        shortcut = self._shortcuts.get((scope["method"], scope["path"]))
+        left = receive if shortcut is None else await shortcut(scope, receive, exchange.send)
+        if left is not None:
+            await self._app(scope, left, exchange.send)
+
     async def _answer(self, exchange: _Exchange, receive: Receive) -> None:
-        request = Request(exchange.scope)
         try:
             wrong = exchange.unsupported_version()
             if wrong is None:
-                await self._app(exchange.scope, receive, exchange.send)
+                await self._hand_on(exchange, receive)
                 return
             response = error_response(
-                request,
+                Request(exchange.scope),
                 400,
                 f"API version {wrong!r} is not supported; {', '.join(SUPPORTED_VERSIONS)} are.",
                 code="unsupported_version",
@@ -112,6 +137,7 @@ class Envelope:
         except Exception:
             # Last line of defence. A fault in a handler costs one request and is loud in the log;
             # if it ended the daemon, whoever finds the fault could end it again and again.
+            request = Request(exchange.scope)
             _logger.exception(
                 "%s %s failed, correlation id %s",
                 request.method,
@@ -128,7 +154,8 @@ class _Exchange:
     """One request, its headers read once, and its response on the way out."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
-        self._headers = Headers(scope=scope)
+        # The first of each counts.
+        self._fields = dict(reversed(scope["headers"]))
         self._send = send
         self.status: int | None = None
         path: str = scope["path"]
@@ -138,7 +165,7 @@ class _Exchange:
         path = path.encode("utf-8", "replace").decode()
         if self._is_deprecated:
             path = "/api/v2/" + path.removeprefix("/api/v1/")
-        given = self._headers.get("x-correlation-id", "").strip()
+        given = (self._field(b"x-correlation-id") or "").strip()
         self._correlation_id = given if _FIT_CORRELATION_ID.fullmatch(given) else str(uuid.uuid4())
         state = {**scope.get("state", {}), "correlation_id": self._correlation_id}
         self.scope: Scope = {**scope, "path": path, "state": state}
@@ -152,32 +179,34 @@ class _Exchange:
         """The version that the client insists on and we do not speak, or None."""
         if not self._is_api:
             return None
-        query = QueryParams(self.scope["query_string"])
-        for wanted in (
-            self._headers.get("accept-version"),
-            self._headers.get("x-api-version"),
-            query.get("api_version"),
-        ):
-            if wanted is not None:
-                return None if wanted.strip() in SUPPORTED_VERSIONS else wanted[:32]
-        return None
+        wanted = self._field(b"accept-version")
+        if wanted is None:
+            wanted = self._field(b"x-api-version")
+        if wanted is None and self.scope["query_string"]:
+            wanted = QueryParams(self.scope["query_string"]).get("api_version")
+        return None if wanted is None or wanted.strip() in SUPPORTED_VERSIONS else wanted[:32]
+
+    def _field(self, name: bytes) -> str | None:
+        value = self._fields.get(name)
+        return None if value is None else value.decode("latin-1")
 
     async def send(self, message: Message) -> None:
         """Pass a message on, with our headers, and without a body when the method is HEAD."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message.setdefault("headers", [])
-            self._dress(MutableHeaders(scope=message))
+            message["headers"] = self._dressed(message.get("headers", ()))
         elif message["type"] == "http.response.body" and self.scope["method"] == "HEAD":
             # RFC 9110, 9.3.2; Content-Length stays what GET would have.
             message = {**message, "body": b""}
         await self._send(message)
 
-    def _dress(self, headers: MutableHeaders) -> None:
-        headers["X-Correlation-ID"] = self._correlation_id
-        for name, value in _SECURITY_HEADERS.items():
-            headers.setdefault(name, value)
+    def _dressed(self, fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        dressed = [field for field in fields if field[0] not in _SET]
+        names = {name for name, _ in dressed}
+        dressed.append((b"x-correlation-id", self._correlation_id.encode()))
+        dressed += [field for field in _SECURITY_FIELDS if field[0] not in names]
         if self._is_api:
-            headers.update(_VERSION_HEADERS)
+            dressed += _VERSION_FIELDS
         if self._is_deprecated:
-            headers["X-API-Deprecated"] = "true"
+            dressed.append((b"x-api-deprecated", b"true"))
+        return dressed

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 
 from muttd.errors import MuttdError
 
@@ -66,6 +67,8 @@ class Guesses:
             self._peers.popitem(last=False)
 
 
+# The peers of some seconds, each of whose requests asks.
+@lru_cache(maxsize=4096)
 def peer_network(peer: str) -> str:
     """Whom an address belongs to, as far as limits go: itself, or the network of an IPv6 host."""
     # One IPv6 host has a whole /64 to guess from (RFC 4291, 2.5.4).

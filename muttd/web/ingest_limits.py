@@ -112,13 +112,20 @@ class IngestLimits:
 
     def retry_after_s(self, key: str, source_ip: str) -> float:
         """How long this client has to wait; 0 when it may post now. Counted when it has to."""
-        wait_s = max(
-            self._per_key.retry_after_s(key),
-            self._per_source.retry_after_s(peer_network(source_ip)),
-        )
+        wait_s = self._wait_s(key, source_ip)
         if wait_s:
             self._count_refused()
         return wait_s
+
+    def may_post(self, key: str, source_ip: str) -> bool:
+        """Whether this client may post now; a look, which is not counted."""
+        return not self._wait_s(key, source_ip)
+
+    def _wait_s(self, key: str, source_ip: str) -> float:
+        return max(
+            self._per_key.retry_after_s(key),
+            self._per_source.retry_after_s(peer_network(source_ip)),
+        )
 
     def add(self, key: str, source_ip: str, count: int) -> None:
         """Book events on their way into the queue; a negative count gives them back."""

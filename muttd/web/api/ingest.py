@@ -18,7 +18,7 @@ import trio
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import Route
 
 from muttd.errors import InvalidInput, QueueFull, StoreError, StoreUnavailable
 from muttd.event import utc_now
@@ -43,7 +43,7 @@ _LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/j
 _CHARSETS = frozenset({"", "utf-8", "utf8", "us-ascii"})
 
 # Items parsed before other tasks get their turn: some two milliseconds.
-_SLICE_ITEMS = 128
+SLICE_ITEMS = 128
 
 # Rejected items that one answer describes; the rest of them are in rejected_count.
 MAX_REPORTED = 1000
@@ -144,6 +144,12 @@ async def ingest(request: Request) -> Response:
         raise HTTPException(
             413, f"The queue holds at most {services.queue_limit} events; send fewer at a time."
         )
+    return await hand_over(request, key, source_ip, parsed)
+
+
+async def hand_over(request: Request, key: str, source_ip: str, parsed: Parsed) -> Response:
+    """Hand events to the queue; the answer, when it has them or has not taken them in time."""
+    services: Services = request.app.state.services
     # Before the queue has them, so that its other requests meanwhile are counted with them.
     services.ingest_limits.add(key, source_ip, len(parsed.events))
     try:
@@ -156,7 +162,7 @@ async def ingest(request: Request) -> Response:
     return await _queued(request, parsed)
 
 
-def ingest_routes() -> list[BaseRoute]:
+def ingest_routes() -> list[Route]:
     """The routes of this module."""
     return [resource(path, post=ingest) for path in ("/api/v2/ingest", "/ingest")]
 
@@ -239,14 +245,19 @@ class _Gunzip:
         return bytes(out)
 
 
-async def _parse(request: Request, body: bytes, *, is_lines: bool) -> Parsed:
+def origin_of(request: Request) -> Origin:
+    """What the events of a request know that its body does not say."""
     services: Services = request.app.state.services
-    origin = Origin(
+    return Origin(
         source_ip=_source_of(request),
         received_at=utc_now(),
         correlation_id=request.state.correlation_id,
         next_id=services.event_ids.next,
     )
+
+
+async def _parse(request: Request, body: bytes, *, is_lines: bool) -> Parsed:
+    services: Services = request.app.state.services
     try:
         items = split_items(body, is_lines=is_lines)
     except TooManyItems as exc:
@@ -254,9 +265,9 @@ async def _parse(request: Request, body: bytes, *, is_lines: bool) -> Parsed:
     except InvalidInput:
         services.count_received(1, 1)
         raise
-    parsed = Parsed()
-    for first in range(0, len(items), _SLICE_ITEMS):
-        part = events_from_items(items[first : first + _SLICE_ITEMS], first, origin)
+    parsed, origin = Parsed(), origin_of(request)
+    for first in range(0, len(items), SLICE_ITEMS):
+        part = events_from_items(items[first : first + SLICE_ITEMS], first, origin)
         parsed.events += part.events
         parsed.rejected += part.rejected
         await trio.lowlevel.checkpoint()
