@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -23,12 +24,13 @@ _VALUE = rb"[!-~\x80-\xff](?:[ -~\t\x80-\xff]*[!-~\x80-\xff])?"
 
 _REQUEST_LINE = re.compile(rb"(GET|POST|PUT|DELETE) (/[!-~]*) HTTP/1\.1\r\n")
 _FIELD = re.compile(rb"^(%b): ?(%b)\r\n" % (_TOKEN, _VALUE), re.MULTILINE)
-_ANSWER_FIELDS = re.compile(rb"(?:%b: %b\r\n)*" % (_TOKEN, _VALUE))
+_FIELD_LINE = re.compile(rb"%b: %b\r\n" % (_TOKEN, _VALUE))
 
 # What says more about the connection or the body than this file knows. Of a request they lead to
 # h11, whatever they say; "Connection: keep-alive" says nothing (RFC 9112, 9.3).
 _SPECIAL = frozenset((b"connection", b"expect", b"transfer-encoding", b"upgrade", b"trailer"))
-_SPECIAL_OF_ANSWER = _SPECIAL | {b"content-length"}
+# Fields of an answer that are of that one alone, or not to be kept.
+_OWN = frozenset((b"x-correlation-id", b"set-cookie", b"location", b"etag"))
 # Nine digits and more are no body that comes whole in one read.
 _MAX_LENGTH_DIGITS = 8
 
@@ -104,17 +106,33 @@ def plain_answer(status: int, headers: Sequence[tuple[bytes, bytes]], body: byte
         headers: Without a Content-Length, or with the right one.
     """
     line = _STATUS_LINES.get(status)
-    fields = b"".join([b"%b: %b\r\n" % field for field in headers])
-    # A line for each field and no more: what a client wrote never becomes a field of its own.
-    is_one_each = fields.count(b"\n") == len(headers)
-    if line is None or not is_one_each or not _ANSWER_FIELDS.fullmatch(fields):
-        return None
-    names = {name.lower(): value for name, value in headers}
-    if not _SPECIAL_OF_ANSWER.isdisjoint(names):
-        if not _SPECIAL.isdisjoint(names) or names[b"content-length"] != b"%d" % len(body):
+    length: bytes | None = None
+    lines: list[bytes] = []
+    for field in headers:
+        name = field[0].lower()
+        octets = _line_once(field) if name in _OWN else _line(field)
+        if octets is None or name in _SPECIAL:
             return None
-        return b"%b%b\r\n%b" % (line, fields, body)
-    return b"%b%bcontent-length: %d\r\n\r\n%b" % (line, fields, len(body), body)
+        if name == b"content-length":
+            if length is not None or field[1] != b"%d" % len(body):
+                return None
+            length = field[1]
+        lines.append(octets)
+    if line is None:
+        return None
+    if length is None:
+        lines.append(b"content-length: %d\r\n" % len(body))
+    return b"%b%b\r\n%b" % (line, b"".join(lines), body)
+
+
+def _line_once(field: tuple[bytes, bytes]) -> bytes | None:
+    octets = b"%b: %b\r\n" % field
+    # Nothing in it ends the line: what a client wrote never becomes a field of its own.
+    return octets if _FIELD_LINE.fullmatch(octets) else None
+
+
+# Most fields of an answer are those of the answer before.
+_line = lru_cache(maxsize=256)(_line_once)
 
 
 def _is_only_keep_alive(fields: dict[bytes, bytes]) -> bool:

@@ -10,61 +10,40 @@ steers the pipeline. Keys that we do not know are kept as attributes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from muttd.errors import InvalidInput
 from muttd.event import DEFAULT_SEVERITY, Event, Transport, Varbind
+from muttd.web.ingest_plain import plain_event
+from muttd.web.ingest_values import (
+    FACILITIES,
+    MAX_DEPTH,
+    MAX_HOSTNAME_OCTETS,
+    MAX_ITEM_OCTETS,
+    MAX_MESSAGE_OCTETS,
+    MAX_NAME_OCTETS,
+    SEVERITIES,
+    Origin,
+    is_storable,
+    utc_of,
+)
 
-# The longest message: the largest datagram's text, so that no transport takes more than another.
-MAX_MESSAGE_OCTETS = 65_536
-# One item with everything in it; it is stored as `raw`.
-MAX_ITEM_OCTETS = 262_144
-# RFC 1035, 2.3.4.
-MAX_HOSTNAME_OCTETS = 255
-# RFC 5424, 6: APP-NAME has 48, PROCID 128, MSGID 32; what programs send is longer.
-MAX_NAME_OCTETS = 255
 MAX_VARBINDS = 256
 # RFC 2578, 3.5: at most 128 sub-identifiers of 32 bits.
 MAX_OID_ARCS = 128
 MAX_ARC = 2**32 - 1
-# Attributes within attributes; what nests deeper is no event.
-MAX_DEPTH = 16
 # Items of one request; 10 MiB of short events stay below it.
 MAX_ITEMS = 50_000
 # A body of ten million commas would become ten million objects before the first is looked at.
 MAX_COMMAS = 1_000_000
 
-_SEVERITIES = {
-    name: number
-    for number, names in enumerate(
-        (
-            ("emerg", "emergency", "panic"),
-            ("alert",),
-            ("crit", "critical"),
-            ("err", "error"),
-            ("warning", "warn"),
-            ("notice",),
-            ("info", "information", "informational"),
-            ("debug",),
-        )
-    )
-    for name in names
-}
-# RFC 5424, 6.2.1, table 1, by the names of syslog.conf; the index is the facility.
-_FACILITY_NAMES = (
-    *("kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron"),
-    *("authpriv", "ftp", "ntp", "audit", "alert", "clock"),
-    *(f"local{number}" for number in range(8)),
-)
-_FACILITIES = {name: number for number, name in enumerate(_FACILITY_NAMES)} | {"security": 4}
-
+_DIGITS = re.compile("[0-9]{1,3}")
 _OID = re.compile(r"\.?\d{1,10}(?:\.\d{1,10})+")
-_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 # The values of a varbind that is given as JSON, by the nearest syntax of SMIv2.
 _SYNTAXES: dict[type, str] = {int: "INTEGER", bool: "INTEGER"}
 
@@ -77,9 +56,9 @@ _EVENT_SCHEMA = {
         "message": {"type": "string", "pattern": r"\S", "maxLength": MAX_MESSAGE_OCTETS},
         "hostname": {"type": "string", "pattern": r"\S", "maxLength": MAX_HOSTNAME_OCTETS},
         "timestamp": {"type": ["string", "null"], "format": "date-time"},
-        "syslog_severity": {"enum": [None, *range(8), *_SEVERITIES]},
+        "syslog_severity": {"enum": [None, *range(8), *SEVERITIES]},
         "severity": {"description": "Read where there is no syslog_severity."},
-        "facility": {"enum": [None, *range(24), *_FACILITIES]},
+        "facility": {"enum": [None, *range(24), *FACILITIES]},
         "app_name": _NAME_SCHEMA,
         "procid": _NAME_SCHEMA,
         "msgid": _NAME_SCHEMA,
@@ -94,23 +73,6 @@ LINES_SCHEMA = {"type": "string", "description": "One event a line, each as in a
 
 class TooManyItems(InvalidInput):
     """More items than one request may bring."""
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What an event knows that its JSON does not say.
-
-    Attributes:
-        source_ip: The peer on the wire.
-        received_at: When the request came; aware, UTC.
-        correlation_id: Of the request.
-        next_id: Gives event ids.
-    """
-
-    source_ip: str
-    received_at: datetime
-    correlation_id: str
-    next_id: Callable[[], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +150,11 @@ def event_from_item(raw: bytes, origin: Origin) -> Event:
     Raises:
         InvalidInput: It is no event; every wrong field is named.
     """
+    return plain_event(raw, origin) or checked_event(raw, origin)
+
+
+def checked_event(raw: bytes, origin: Origin) -> Event:
+    """Parse one item, each field of it with everything that it may be. Raises the same."""
     if len(raw) > MAX_ITEM_OCTETS:
         raise InvalidInput([("event", f"is longer than {MAX_ITEM_OCTETS} octets")])
     try:
@@ -200,8 +167,8 @@ def event_from_item(raw: bytes, origin: Origin) -> Event:
     message = fields.text("message", MAX_MESSAGE_OCTETS, is_required=True)
     hostname = fields.text("hostname", MAX_HOSTNAME_OCTETS, is_required=True)
     severity_name = "syslog_severity" if "syslog_severity" in fields.left else "severity"
-    severity = fields.choice(severity_name, _SEVERITIES, 7)
-    facility = fields.choice("facility", _FACILITIES, 23)
+    severity = fields.choice(severity_name, SEVERITIES, 7)
+    facility = fields.choice("facility", FACILITIES, 23)
     event_time = fields.moment("timestamp")
     app_name, procid, msgid = (
         fields.text(name, MAX_NAME_OCTETS) for name in ("app_name", "procid", "msgid")
@@ -281,7 +248,7 @@ class _Fields:
         number: object = value
         if isinstance(value, str):
             word = value.strip().lower()
-            number = int(word) if re.fullmatch("[0-9]{1,3}", word) else numbers.get(word)
+            number = int(word) if _DIGITS.fullmatch(word) else numbers.get(word)
         if type(number) is int and 0 <= number <= highest:
             return number
         self._wrong(name, f"must be 0 to {highest} or one of {', '.join(numbers)}")
@@ -292,14 +259,10 @@ class _Fields:
         value = self.left.pop(name, None)
         if value is None:
             return None
-        if isinstance(value, str):
-            try:
-                return msgspec.convert(value, _Moment).astimezone(UTC)
-            except (msgspec.ValidationError, OverflowError):
-                # Overflow: year 1 or 9999 with an offset that leads out of the calendar.
-                pass
-        self._wrong(name, "must be an RFC 3339 timestamp with an offset or Z")
-        return None
+        moment = utc_of(value)
+        if moment is None:
+            self._wrong(name, "must be an RFC 3339 timestamp with an offset or Z")
+        return moment
 
     def oid(self, name: str) -> str | None:
         """An OID in numbers, without its leading dot."""
@@ -336,7 +299,7 @@ class _Fields:
     def attributes(self) -> dict[str, Any]:
         """What is left."""
         for name, value in self.left.items():
-            if type(value) is not str and not _is_storable(value, MAX_DEPTH):
+            if type(value) is not str and not is_storable(value, MAX_DEPTH):
                 self._wrong(name[:64], f"is deeper than {MAX_DEPTH} or has a number over 64 bits")
         return self.left
 
@@ -362,12 +325,3 @@ def _varbind(item: object) -> Varbind | None:
         return None
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return Varbind(name[:MAX_NAME_OCTETS], oid, syntax[:MAX_NAME_OCTETS], text)
-
-
-def _is_storable(value: object, depth: int) -> bool:
-    """Whether the queue's MessagePack can hold it: 64 bit numbers, and bounded nesting."""
-    if isinstance(value, dict):
-        return depth > 0 and all(_is_storable(each, depth - 1) for each in value.values())
-    if isinstance(value, list):
-        return depth > 0 and all(_is_storable(each, depth - 1) for each in value)
-    return type(value) is not int or -(2**63) <= value < 2**64

@@ -9,7 +9,7 @@ Labels come from the route table and never off the wire: a path that no route kn
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -38,6 +38,7 @@ class WebMetrics:
 
     requests: Counter
     duration: Histogram
+    series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = field(default_factory=dict)
 
     @classmethod
     def register(cls, registry: CollectorRegistry, routes: Iterable[BaseRoute]) -> WebMetrics:
@@ -67,8 +68,14 @@ class WebMetrics:
         """Count one answered request."""
         route = getattr(scope.get("route"), "path", UNMATCHED)
         method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
-        self.requests.labels(route, method, f"{status // 100}xx").inc()
-        self.duration.labels(route).observe(duration_s)
+        labels = (route, method, status // 100)
+        series = self.series.get(labels)
+        if series is None:
+            # Looked up once: to find a series by its labels costs more than to count.
+            requests = self.requests.labels(route, method, f"{status // 100}xx")
+            series = self.series[labels] = (requests, self.duration.labels(route))
+        series[0].inc()
+        series[1].observe(duration_s)
 
     def _preset(self, route: str, methods: Iterable[str]) -> None:
         self.duration.labels(route)

@@ -13,7 +13,8 @@ import pytest
 from muttd.errors import InvalidInput
 from muttd.event import Event, Varbind, decode_events, encode_events, event_as_json
 from muttd.web import ingest_body
-from muttd.web.ingest_body import Origin, Parsed, TooManyItems, events_from_body, normal_oid
+from muttd.web.ingest_body import Parsed, TooManyItems, events_from_body, normal_oid
+from muttd.web.ingest_values import MAX_DEPTH, MAX_ITEM_OCTETS, Origin
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -202,7 +203,7 @@ def test_a_number_that_the_queue_cannot_hold_is_named(given: object) -> None:
 
 def test_attributes_nest_so_deep_and_no_deeper() -> None:
     nested: Any = 1
-    for _ in range(ingest_body.MAX_DEPTH):
+    for _ in range(MAX_DEPTH):
         nested = [nested]
     assert event_of(n=nested).attributes == {"n": nested}
     assert wrong_fields(n=[nested]) == ["n"]
@@ -263,7 +264,7 @@ def test_a_request_has_only_so_many_items(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_an_item_is_only_so_long() -> None:
-    assert wrong_fields(x="y" * ingest_body.MAX_ITEM_OCTETS) == ["event"]
+    assert wrong_fields(x="y" * MAX_ITEM_OCTETS) == ["event"]
 
 
 def test_mutated_bodies_raise_nothing_but_invalid_input_and_their_events_travel() -> None:

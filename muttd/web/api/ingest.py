@@ -27,13 +27,13 @@ from muttd.web.declared import Body, ok
 from muttd.web.ingest_body import (
     BODY_SCHEMA,
     LINES_SCHEMA,
-    Origin,
     Parsed,
     Rejected,
     TooManyItems,
     events_from_items,
     split_items,
 )
+from muttd.web.ingest_values import Origin
 from muttd.web.resource import MAY_INGEST, call, resource
 from muttd.web.responses import RETRY_AFTER_S, ErrorBody, ErrorDetail, JsonResponse, error_response
 from muttd.web.services import Services
