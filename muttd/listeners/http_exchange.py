@@ -119,7 +119,9 @@ class Exchange:
         sent.
         """
         if self._is_body_read or self._refused is not None or self._is_gone:
-            self._to_h11()
+            if self.outcome is None:
+                # What follows on the connection has to be kept somewhere.
+                self._to_h11()
             await self._wait_end()
             return {"type": "http.disconnect"}
         if self._plain is not None:
@@ -214,6 +216,8 @@ class Exchange:
         octets = plain_answer(status, headers, body)
         if octets is not None:
             self.outcome = Outcome.of(status)
+            # Or passed over, as _head does.
+            self._is_body_read = True
         return octets
 
     def _h11_octets(self, body: bytes, *, has_more: bool) -> bytes:

@@ -24,7 +24,8 @@ _VALUE = rb"[!-~\x80-\xff](?:[ -~\t\x80-\xff]*[!-~\x80-\xff])?"
 
 _REQUEST_LINE = re.compile(rb"(GET|POST|PUT|DELETE) (/[!-~]*) HTTP/1\.1\r\n")
 _FIELD = re.compile(rb"^(%b): ?(%b)\r\n" % (_TOKEN, _VALUE), re.MULTILINE)
-_FIELD_LINE = re.compile(rb"%b: %b\r\n" % (_TOKEN, _VALUE))
+_NAME = re.compile(_TOKEN)
+_WHOLE_VALUE = re.compile(_VALUE)
 
 # What says more about the connection or the body than this file knows. Of a request they lead to
 # h11, whatever they say; "Connection: keep-alive" says nothing (RFC 9112, 9.3).
@@ -108,15 +109,15 @@ def plain_answer(status: int, headers: Sequence[tuple[bytes, bytes]], body: byte
     line = _STATUS_LINES.get(status)
     length: bytes | None = None
     lines: list[bytes] = []
-    for field in headers:
-        name = field[0].lower()
-        octets = _line_once(field) if name in _OWN else _line(field)
+    for given, value in headers:
+        name = given.lower()
+        octets = _line_once(given, value) if name in _OWN else _line(given, value)
         if octets is None or name in _SPECIAL:
             return None
         if name == b"content-length":
-            if length is not None or field[1] != b"%d" % len(body):
+            if length is not None or value != b"%d" % len(body):
                 return None
-            length = field[1]
+            length = value
         lines.append(octets)
     if line is None:
         return None
@@ -125,10 +126,11 @@ def plain_answer(status: int, headers: Sequence[tuple[bytes, bytes]], body: byte
     return b"%b%b\r\n%b" % (line, b"".join(lines), body)
 
 
-def _line_once(field: tuple[bytes, bytes]) -> bytes | None:
-    octets = b"%b: %b\r\n" % field
+def _line_once(name: bytes, value: bytes) -> bytes | None:
     # Nothing in it ends the line: what a client wrote never becomes a field of its own.
-    return octets if _FIELD_LINE.fullmatch(octets) else None
+    if not _NAME.fullmatch(name) or not _WHOLE_VALUE.fullmatch(value):
+        return None
+    return b"%b: %b\r\n" % (name, value)
 
 
 # Most fields of an answer are those of the answer before.

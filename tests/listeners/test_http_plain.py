@@ -160,7 +160,10 @@ def framed_by_h11(status: int, headers: Sequence[tuple[bytes, bytes]], body: byt
 
 
 _NAMES = st.sampled_from(
-    [b"X-a", b"content-length", b"Connection", b"transfer-encoding", b"x", b"a b", b"\r\nx", b""]
+    [
+        *(b"X-a", b"content-length", b"Connection", b"transfer-encoding", b"x", b"a b", b"\r\nx"),
+        *(b"", b"a: b", b"x:"),
+    ]
 )
 _VALUES = st.one_of(
     st.binary(max_size=4), st.sampled_from([b"0", b"3", b"close", b"chunked", b"a\r\nb: c", b"b c"])
@@ -185,6 +188,10 @@ def test_a_plain_answer_is_to_the_octet_what_h11_makes_of_it(
 @pytest.mark.parametrize("value", [b"a\r\nSet-Cookie: b", b"a\nb", b"a\rb", b"a\x00", b" a", b""])
 def test_a_value_that_is_none_is_left_to_h11(value: bytes) -> None:
     assert plain_answer(200, [(b"x-a", value)], b"") is None
+
+
+def test_a_name_that_brings_a_value_of_its_own_is_left_to_h11() -> None:
+    assert plain_answer(200, [(b"x-a: b", b"c")], b"") is None
 
 
 def test_an_ordinary_answer_is_plain() -> None:

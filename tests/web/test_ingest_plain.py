@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import UTC, datetime
 from typing import Any
 
@@ -109,3 +110,12 @@ def test_what_nearly_everybody_sends_is_plain(more: dict[str, Any]) -> None:
 def test_anything_else_is_looked_at_closely(raw: bytes) -> None:
     assert MAX_DEPTH < 17
     assert plain_event(raw, ORIGIN) is None
+
+
+def test_an_item_that_is_too_long_is_not_decoded() -> None:
+    raw = b'{"message":"m","hostname":"h","x":[%b[]]}' % (b"[]," * MAX_ITEM_OCTETS)
+    tracemalloc.start()
+    assert plain_event(raw, ORIGIN) is None
+    _, peak_octets = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_octets < 10_000

@@ -7,7 +7,7 @@ import dataclasses
 import gzip
 import random
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -19,8 +19,10 @@ from prometheus_client import generate_latest
 from starlette.types import Message, Receive, Scope, Send
 from web_site import KEYS, MemorySink, Site
 
+from muttd.api_keys import digest_of
 from muttd.errors import QueueFull, StoreUnavailable
 from muttd.event import Event
+from muttd.store.access import StoredKey
 from muttd.web.auth import Role
 from muttd.web.ingest_limits import IngestLimits, SlidingLimit
 from muttd.web.ingest_quick import QuickIngest
@@ -216,6 +218,32 @@ async def test_of_two_keys_the_first_counts(site: Site) -> None:
     whole = part(EVENT, more_body=False)
     assert await status_of(site, [KEY, wrong], whole) == 200
     assert await status_of(site, [wrong, KEY], whole) == 401
+
+
+async def test_a_key_is_good_until_it_expires_or_is_revoked(site: Site) -> None:
+    whole = part(EVENT, more_body=False)
+    until = site.clock.time() + timedelta(seconds=60)
+    lasting = StoredKey(
+        id=1,
+        name="eve",
+        role="ingest",
+        key_hash=digest_of("lasting"),
+        created_at=NEVER,
+        created_by="ops",
+    )
+    short = structs.replace(lasting, id=2, key_hash=digest_of("short"), expires_at=until)
+    site.services.keys.use_stored([lasting, short])
+    for wait_s, revoked_at, statuses in (
+        (0, None, [200, 200]),
+        (60, None, [200, 401]),
+        (0, site.clock.time(), [401, 401]),
+    ):
+        site.clock.now += wait_s
+        site.services.keys.use_stored([structs.replace(lasting, revoked_at=revoked_at), short])
+        given = [
+            await status_of(site, [(b"x-api-key", key)], whole) for key in (b"lasting", b"short")
+        ]
+        assert given == statuses
 
 
 async def test_who_guessed_too_often_is_not_let_in_by_a_right_key(site: Site) -> None:
