@@ -1,52 +1,48 @@
 """The alerter: from the ingest stream to audit rows and alerts.
 
-    take --> decide --> judge (repetitions, clears) --> record (audit, history, alert rows)
+    take --> decide --> judge (repetitions, clears) --round--> record (audit, history, alert rows)
          --> ack + append alerts + count, in one go
 
-A crash between two arrows repeats work and never an effect: rows are idempotent by event_id,
-alerts by alert_id. While the store is away events wait, and nothing is counted against them.
+One round is decided while the one before it is made to last, and no further ahead. A crash between
+two arrows repeats work and never an effect: rows are idempotent by event_id, alerts by alert_id.
+While the store is away events wait, and nothing is counted against them.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
-from typing import TypeVar
 
 import trio
 from prometheus_client import CollectorRegistry, Counter
 
 from muttd.accounts import Accounts
 from muttd.arrivals import decode_entry
-from muttd.backoff import backoff_s
 from muttd.decision import Alert, Decided
 from muttd.dynamic import Dynamic
-from muttd.errors import StoreError, StoreUnavailable
+from muttd.errors import StoreError
 from muttd.event import utc_now
 from muttd.pulse import Pulse
 from muttd.queue.contract import Batch, Entry, Queue, Stream
 from muttd.queue.fanout import DecidedBatch, Fanout
+from muttd.rules.engine import RuleSet
 from muttd.store.contract import Store
 from muttd.workers.guard import Guard, Round
 from muttd.workers.hand_back import handing_back
+from muttd.workers.in_hand import GivenUp, InHand
 from muttd.workers.routing import Router
 from muttd.workers.rules_watch import RulesWatch
 from muttd.workers.sightings import Sightings
 from muttd.workers.verdicts import Judged, judged, to_judge
 from muttd.workers.volume import Volume
 
-T = TypeVar("T")
-
 _WAIT_S = 1.0
 # From one round to the next, as long as there is little to do: a round costs as much for one event
 # as for a hundred.
 _ROUND_S = 0.05
-_RETRY_BASE_S = 0.1
-_RETRY_CAP_S = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -70,8 +66,19 @@ class AlerterPolicy:
     dynamic: Dynamic
 
 
-class _GivenUp(StoreError):
-    """A neighbour is away and we are to leave: what is in hand stays in the queue."""
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A round that is decided, and not yet made to last.
+
+    Attributes:
+        entries: What it was decided from, and by which rules.
+        outcome, told: What became of them, and what the ledger said of it.
+    """
+
+    entries: Sequence[Entry]
+    rule_set: RuleSet
+    outcome: Round
+    told: Judged
 
 
 class AlerterMetrics:
@@ -131,93 +138,104 @@ class Alerter:
         self._metrics = metrics
         self._sightings = Sightings(policy.dynamic)
         self._guard = Guard(policy.dynamic, origin=policy.consumer)
-        self._failures = 0
-        self._held: list[str] = []
-        # When the oldest entry in hand was appended, and how late the last ones were done.
-        self._oldest_at: datetime | None = None
+        self._hand = InHand(neighbours.queue, policy.consumer, metrics.failures)
+        self._next_claim = trio.current_time()
         self._lag_s = 0.0
-        self._leaves_when_held_up = False
         self._stop_asked = trio.Event()
         self._stopped = trio.Event()
         self._tally = dict.fromkeys(metrics.by_name, 0)
-        self.pulse = Pulse("alerter")
 
     async def run(self) -> None:
         """Work until stopped or cancelled; what was begun and not finished is handed back."""
         await self._rules.wait_loaded()
-        async with handing_back(self._queue, Stream.INGEST, self._policy.consumer, self._held):
-            with suppress(_GivenUp):
-                await self._work_until_stopped()
+        consumer, held = self._policy.consumer, self._hand.entries
+        async with handing_back(self._queue, Stream.INGEST, consumer, held):
+            give, get = trio.open_memory_channel[_Ready](0)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._decide_until_stopped, give)
+                nursery.start_soon(self._finish_all, get)
         self.pulse.rest()
         self._stopped.set()
-
-    async def _work_until_stopped(self) -> None:
-        next_claim = trio.current_time()
-        while not self._stop_asked.is_set():
-            self.pulse.beat()
-            try:
-                entries: list[Entry] = []
-                if trio.current_time() >= next_claim:
-                    next_claim = trio.current_time() + self._policy.claim_idle_s / 2
-                    entries = await self._queue.claim_idle(
-                        Stream.INGEST,
-                        self._policy.consumer,
-                        idle_s=self._policy.claim_idle_s,
-                        count=self._policy.batch_entries,
-                    )
-                if not entries:
-                    entries = await self._queue.take(
-                        Stream.INGEST,
-                        self._policy.consumer,
-                        count=self._policy.batch_entries,
-                        wait_s=_WAIT_S,
-                    )
-            except StoreUnavailable as exc:
-                await self._wait_retry(exc)
-                continue
-            if entries:
-                began = trio.current_time()
-                self._oldest_at = entries[0].appended_at
-                await self.work(entries)
-                self._lag_s = self.lag_s
-                self._oldest_at = None
-                if len(entries) < self._policy.batch_entries:
-                    with trio.move_on_at(began + _ROUND_S):
-                        await self._stop_asked.wait()
-            else:
-                self._lag_s = 0.0
 
     async def wait_stopped(self) -> None:
         """Wait until run() is over."""
         await self._stopped.wait()
 
-    async def work(self, entries: Sequence[Entry]) -> None:
-        """Decide entries and make the decisions last; returns when the queue forgot them."""
-        held = self._held
-        held[:] = [entry.entry_id for entry in entries]
+    async def _decide_until_stopped(self, give: trio.MemorySendChannel[_Ready]) -> None:
+        # Broken: the round before cannot be finished, and this one stays in the queue with it.
+        with suppress(GivenUp, trio.BrokenResourceError):
+            async with give:
+                while not self._stop_asked.is_set():
+                    entries = await self._take()
+                    if not entries:
+                        continue
+                    began = trio.current_time()
+                    await give.send(await self._decide(entries))
+                    if len(entries) < self._policy.batch_entries:
+                        with trio.move_on_at(began + _ROUND_S):
+                            await self._stop_asked.wait()
+
+    async def _take(self) -> list[Entry]:
+        """What is next; nothing when nothing came."""
+        if trio.current_time() >= self._next_claim:
+            # What is in hand for long would look as if it had been forgotten.
+            await self._hand.wait_empty()
+        if not self._hand.entries:
+            self.pulse.beat()
+        entries = await self._hand.until_done(self._take_once)
+        self._hand.take(entries)
+        if not self._hand.entries:
+            self._lag_s = 0.0
+        return entries
+
+    async def _take_once(self) -> list[Entry]:
+        consumer, count = self._policy.consumer, self._policy.batch_entries
+        if not self._hand.entries and trio.current_time() >= self._next_claim:
+            idle_s = self._policy.claim_idle_s
+            self._next_claim = trio.current_time() + idle_s / 2
+            entries = await self._queue.claim_idle(
+                Stream.INGEST, consumer, idle_s=idle_s, count=count
+            )
+            if entries:
+                return entries
+        return await self._queue.take(Stream.INGEST, consumer, count=count, wait_s=_WAIT_S)
+
+    async def _decide(self, entries: Sequence[Entry]) -> _Ready:
         rule_set = self._rules.current
-        outcome = self._guard.decide(entries, rule_set)
+        outcome = await self._guard.decide(entries, rule_set)
         for transport, count in outcome.malformed.items():
             self._accounts.of_transport(transport).malformed += count
-        told = await self._judge(held, outcome)
+        told = await self._judge(outcome)
         outcome.decided = told.decided
-        alerts = await self._record(entries, outcome, told)
-        done = [entry_id for entry_id in held if entry_id not in outcome.pending]
+        return _Ready(entries, rule_set, outcome, told)
+
+    async def _finish_all(self, get: trio.MemoryReceiveChannel[_Ready]) -> None:
+        try:
+            async with get:
+                async for ready in get:
+                    await self._finish(ready)
+                    self._lag_s = self.lag_s
+                    self._hand.done(ready.entries)
+        except GivenUp:
+            self._stop_asked.set()
+
+    async def _finish(self, ready: _Ready) -> None:
+        """Make decisions last; returns when the queue forgot their entries."""
+        outcome, told = ready.outcome, ready.told
+        alerts = await self._record(ready)
+        done = [entry.entry_id for entry in ready.entries if entry.entry_id not in outcome.pending]
         then_append: list[tuple[str, Batch]] = [
             (Stream.INGEST, Batch(payload, 1)) for payload in outcome.again
         ]
         then_append += self._policy.router.batches(alerts)
+        until_done = self._hand.until_done
         if outcome.letters:
             # Before the ack: letters carry their item's id, and buried twice is better than lost.
-            await self._until_done(
-                held, lambda: self._queue.bury(Stream.INGEST, [], outcome.letters)
-            )
-        counted = self._sightings.counted(outcome.decided, told.ids, rule_set)
-        await self._until_done(
-            held,
+            await until_done(lambda: self._queue.bury(Stream.INGEST, [], outcome.letters))
+        counted = self._sightings.counted(outcome.decided, told.ids, ready.rule_set)
+        await until_done(
             lambda: self._queue.ack(Stream.INGEST, done, then_append=then_append, counted=counted),
         )
-        held.clear()
         self._count(outcome, len(alerts))
         if self._fanout.subscriber_count and outcome.decided:
             self._fanout.publish(DecidedBatch(outcome.decided))
@@ -229,23 +247,29 @@ class Alerter:
     @property
     def lag_s(self) -> float:
         """Seconds from the queueing of what is in hand, or was last, to its decision."""
-        if self._oldest_at is None:
+        oldest_at = self._hand.oldest_at
+        if oldest_at is None:
             return self._lag_s
-        return max(0.0, (utc_now() - self._oldest_at).total_seconds())
+        return max(0.0, (utc_now() - oldest_at).total_seconds())
+
+    @property
+    def pulse(self) -> Pulse:
+        """Beats as rounds are finished, or there is nothing to finish."""
+        return self._hand.pulse
 
     @property
     def is_held_up(self) -> bool:
         """Whether a neighbour is away and the alerter waits for it."""
-        return self._failures > 0
+        return self._hand.is_held_up
 
     def stop(self) -> None:
         """Finish the round under way and return from run(); what is left stays in the queue."""
         self._stop_asked.set()
-        self._leaves_when_held_up = True
+        self._hand.leaves_when_held_up = True
 
     def leave_when_held_up(self) -> None:
         """Go on, but return from run() rather than wait for a neighbour that is away."""
-        self._leaves_when_held_up = True
+        self._hand.leaves_when_held_up = True
 
     def _count(self, outcome: Round, alert_count: int) -> None:
         matched = sum(each.decision.matched for each in outcome.decided)
@@ -260,20 +284,20 @@ class Alerter:
             self._metrics.by_name[name].inc(count)
             self._tally[name] += count
 
-    async def _judge(self, held: Sequence[str], outcome: Round) -> Judged:
+    async def _judge(self, outcome: Round) -> Judged:
         """Ask the ledger about alerts that hang on what went before."""
         asked = to_judge(outcome.decided)
         if not asked:
             return Judged(outcome.decided)
         claims = [claim for claim, _ in asked]
-        verdicts = await self._until_done(held, lambda: self._queue.ledger.judge(claims))
+        verdicts = await self._hand.until_done(lambda: self._queue.ledger.judge(claims))
         return judged(outcome.decided, asked, verdicts)
 
-    async def _record(self, entries: Sequence[Entry], outcome: Round, told: Judged) -> list[Alert]:
+    async def _record(self, ready: _Ready) -> list[Alert]:
         """Make decisions last; events that cannot be recorded go back through the guard."""
-        held = [entry.entry_id for entry in entries]
+        outcome, told, until_done = ready.outcome, ready.told, self._hand.until_done
         try:
-            return await self._until_done(held, lambda: self._record_once(outcome.decided, told))
+            return await until_done(lambda: self._record_once(outcome.decided, told))
         except StoreError:
             raise
         except Exception as exc:
@@ -283,12 +307,12 @@ class Alerter:
         alerts: list[Alert] = []
         by_event_id = {
             event.event_id: entry
-            for entry in entries
+            for entry in ready.entries
             for event in decode_entry(entry.payload).all_events()
         }
         for each in decided:
             try:
-                alerts += await self._until_done(held, partial(self._record_once, [each], told))
+                alerts += await until_done(partial(self._record_once, [each], told))
             except StoreError:
                 raise
             except Exception as exc:
@@ -306,27 +330,3 @@ class Alerter:
             await self._store.record(decided, alerts, self._policy.router.state)
         self._volume.count(decided)
         return alerts
-
-    async def _until_done(self, held: Sequence[str], step: Callable[[], Awaitable[T]]) -> T:
-        """Repeat a step until its neighbour is back; meanwhile nobody may take our entries."""
-        while True:
-            try:
-                done = await step()
-                if self._failures:
-                    _log.warning("alerter: goes on after %d failures", self._failures)
-                    self._failures = 0
-                return done
-            except StoreUnavailable as exc:
-                await self._wait_retry(exc)
-            with suppress(StoreUnavailable):
-                await self._queue.touch(Stream.INGEST, self._policy.consumer, held)
-
-    async def _wait_retry(self, exc: StoreUnavailable) -> None:
-        self._failures += 1
-        self.pulse.beat()
-        self._metrics.failures.inc()
-        if self._failures == 1:
-            _log.error("alerter: waits, nothing is lost: %s", exc)
-        if self._leaves_when_held_up:
-            raise _GivenUp from exc
-        await trio.sleep(backoff_s(self._failures, base_s=_RETRY_BASE_S, cap_s=_RETRY_CAP_S))

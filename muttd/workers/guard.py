@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import trio
+
 from muttd.arrivals import Content, decode_entry
 from muttd.decision import Decided
 from muttd.dynamic import Dynamic
@@ -58,10 +60,11 @@ class Guard:
         self._dynamic = dynamic
         self._origin = origin
 
-    def decide(self, entries: Sequence[Entry], rule_set: RuleSet) -> Round:
-        """Decide every event of these entries."""
+    async def decide(self, entries: Sequence[Entry], rule_set: RuleSet) -> Round:
+        """Decide every event of these entries; between them others get their turn."""
         outcome = Round()
         for entry in entries:
+            await trio.lowlevel.checkpoint()
             try:
                 content = decode_entry(entry.payload)
                 if entry.deliveries > self._dynamic.current.alerter_max_retries:

@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -88,6 +89,11 @@ def flood_udp(port: int, count: int) -> None:
             sock.sendto(b"<13>Oct 11 22:14:15 flood app: %d" % n, ("127.0.0.1", port))
 
 
+def active_rules(daemon: RunningDaemon) -> int:
+    active: int = daemon.get("/api/v2/status")["rules"]["active"]
+    return active
+
+
 def stored_messages(daemon: RunningDaemon) -> Counter[str]:
     """Every stored message by how often it is there, read through the cursor."""
     found: Counter[str] = Counter()
@@ -116,6 +122,7 @@ def test_kill_nine_ten_times_under_load_loses_nothing_acknowledged_and_doubles_n
         daemon = start_daemon(**settings)
         if life == 0:
             daemon.post("/api/v2/rules", a_rule())
+            eventually(partial(active_rules, daemon))
         http, inform = HttpSender(daemon, numbers[0]), InformSender(daemon, numbers[1])
         http.start()
         inform.start()

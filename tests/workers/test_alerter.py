@@ -311,3 +311,38 @@ async def test_what_was_begun_and_not_finished_goes_to_another_at_once(start: St
     scene.alerter.leave_when_held_up()
     [entry] = await scene.queue.take(Stream.INGEST, "another", count=1, wait_s=10)
     assert (entry.item_count, entry.deliveries) == (2, 1)
+
+
+async def test_one_round_is_decided_while_the_one_before_is_made_to_last(start: Start) -> None:
+    scene = await start(batch_entries=1)
+    await scene.rules.wait_loaded()
+    scene.store.answers = trio.Event()
+    texts = ["first", "second", "third"]
+    for text in texts:
+        await scene.append(an_event(text))
+    # One at the store's door, one decided, and the third nobody has touched.
+    await wait_pending(scene, 2)
+    answers, scene.store.answers = scene.store.answers, None
+    answers.set()
+    await scene.wait_items(Stream.INGEST, 0)
+    assert sorted(await scene.stored()) == texts
+
+
+async def test_who_stops_while_the_store_is_away_hands_back_both_rounds(start: Start) -> None:
+    scene = await start(batch_entries=1, claim_idle_s=60.0)
+    await scene.rules.wait_loaded()
+    scene.store.is_away = True
+    for text in ("first", "second", "third"):
+        await scene.append(an_event(text))
+    await wait_pending(scene, 2)
+    scene.alerter.stop()
+    await scene.alerter.wait_stopped()
+    depth = await scene.queue.depth(Stream.INGEST)
+    assert (depth.items, depth.pending_items) == (3, 0)
+
+
+async def wait_pending(scene: Scene, count: int) -> None:
+    async def is_so() -> bool:
+        return bool((await scene.queue.depth(Stream.INGEST)).pending_items == count)
+
+    await wait_until(is_so)
