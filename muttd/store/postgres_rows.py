@@ -10,13 +10,15 @@ Binary, because the server then parses nothing: half of its time for a row other
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
 from muttd.decision import Decided, Decision, Environment, Handling, parts_of_verdict
-from muttd.event import decode_events, encode_events
+from muttd.event import Event, Transport, decode_events
 from muttd.store.postgres_connection import clean_text
 
 # In the order of the fields in a row.
@@ -38,46 +40,48 @@ _HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TAIL = struct.pack(">h", -1)
 _HISTORY_FIXED = struct.Struct(">h i q i 16s i h")
 _AUDIT_FIXED = struct.Struct(">h i q i 16s i q i q i h")
-_LENGTH = struct.Struct(">i")
-_NULL = _LENGTH.pack(-1)
+_pack_length = struct.Struct(">i").pack
+_NULL = _pack_length(-1)
 # RFC 1035, 2.3.4: host names have at most 255 octets.
 _MAX_CACHED = 255
+# Of a UUID as text (RFC 9562, 4).
+_ID_CHARACTERS = 36
 # timestamptz counts microseconds from here.
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+# What encode_events calls, without the call.
+_encode = msgspec.msgpack.Encoder().encode
 
 
-def history_octets(decided: Iterable[Decided]) -> bytes:
+def history_octets(decided: Sequence[Decided]) -> bytes:
     """Unmatched events as COPY takes them."""
     parts = [_HEAD]
-    moment, received = _EPOCH, 0
-    for each in decided:
+    pack, moment, received = _HISTORY_FIXED.pack, _EPOCH, 0
+    for each, octets in zip(decided, _ids_octets(decided), strict=True):
         event = each.event
-        octets = _id_octets(event.event_id)
         if event.received_at != moment:
             # What came in together has one time.
             moment = event.received_at
             received = (moment - _EPOCH) // _MICROSECOND
-        parts.append(_HISTORY_FIXED.pack(10, 8, received, 16, octets, 2, event.severity))
-        parts += _searched(each)
+        parts.append(pack(10, 8, received, 16, octets, 2, event.severity))
+        parts += _searched(event, each.decision)
     parts.append(_TAIL)
     return b"".join(parts)
 
 
-def audit_octets(decided: Iterable[Decided]) -> bytes:
+def audit_octets(decided: Sequence[Decided]) -> bytes:
     """Matched events as COPY takes them."""
     parts = [_HEAD]
-    moment, received = _EPOCH, 0
-    for each in decided:
+    pack, moment, received = _AUDIT_FIXED.pack, _EPOCH, 0
+    for each, octets in zip(decided, _ids_octets(decided), strict=True):
         event, decision = each.event, each.decision
-        octets = _id_octets(event.event_id)
         if event.received_at != moment:
             # What came in together has one time.
             moment = event.received_at
             received = (moment - _EPOCH) // _MICROSECOND
         rule = (8, decision.rule_id, 8, decision.rule_revision)
-        parts.append(_AUDIT_FIXED.pack(16, 8, received, 16, octets, *rule, 2, event.severity))
-        parts += _searched(each)
+        parts.append(pack(16, 8, received, 16, octets, *rule, 2, event.severity))
+        parts += _searched(event, decision)
         parts += (_text(decision.rule_name), _text(decision.handling), _text(decision.team))
         verdict = decision.verdict
         parts.append(_NULL if verdict is None else _field(verdict.encode()))
@@ -85,45 +89,49 @@ def audit_octets(decided: Iterable[Decided]) -> bytes:
     return b"".join(parts)
 
 
-def _id_octets(event_id: str) -> bytes:
-    octets = bytes.fromhex(event_id.replace("-", ""))
+def _ids_octets(decided: Sequence[Decided]) -> Iterator[bytes]:
+    ids = [each.event.event_id for each in decided]
     # struct would fill it up or cut it off.
-    if len(octets) != 16:
-        raise ValueError("an event id has 16 octets")
-    return octets
+    if not set(map(len, ids)) <= {_ID_CHARACTERS}:
+        raise ValueError(f"an event id has {_ID_CHARACTERS} characters")
+    octets = bytes.fromhex("".join(ids).replace("-", ""))
+    return (octets[at : at + 16] for at in range(0, 16 * len(ids), 16))
 
 
-def _searched(decided: Decided) -> tuple[bytes, ...]:
-    event = decided.event
+def _searched(event: Event, decision: Decision) -> tuple[bytes, ...]:
     message = clean_text(event.message)
-    octets, encoded = message.encode(), encode_events([event])
-    folded = _NULL if len(octets) == len(message) else _field(message.casefold().encode())
+    octets, encoded = message.encode(), _encode([event])
+    hostname, trap_oid = event.hostname, event.trap_oid
+    # A sender chose them: a cache of giants would be a way to fill our memory.
+    is_short = len(hostname) <= _MAX_CACHED and (trap_oid is None or len(trap_oid) <= _MAX_CACHED)
+    before = _before_message if is_short else _before_message.__wrapped__
     return (
-        _name(event.hostname.lower()),
-        _text(event.transport),
-        _NULL if event.trap_oid is None else _name(event.trap_oid),
-        _text(decided.decision.environment),
-        _LENGTH.pack(len(octets)),
+        before(hostname, event.transport, trap_oid, decision.environment),
+        _pack_length(len(octets)),
         octets,
-        folded,
-        _LENGTH.pack(len(encoded)),
+        _NULL if len(octets) == len(message) else _field(message.casefold().encode()),
+        _pack_length(len(encoded)),
         encoded,
     )
 
 
-def _field(octets: bytes) -> bytes:
-    return _LENGTH.pack(len(octets)) + octets
-
-
-def _name(text: str) -> bytes:
-    # A sender chose it: a cache of giants would be a way to fill our memory.
-    return _text(text) if len(text) <= _MAX_CACHED else _text.__wrapped__(text)
-
-
 # The same hosts, rules and teams come again and again.
 @lru_cache(maxsize=8192)
-def _text(text: str | None) -> bytes:
+def _before_message(
+    hostname: str, transport: Transport, trap_oid: str | None, environment: Environment
+) -> bytes:
+    return b"".join(map(_text_field, (hostname.lower(), transport, trap_oid, environment)))
+
+
+def _field(octets: bytes) -> bytes:
+    return _pack_length(len(octets)) + octets
+
+
+def _text_field(text: str | None) -> bytes:
     return _NULL if text is None else _field(clean_text(text).encode())
+
+
+_text = lru_cache(maxsize=8192)(_text_field)
 
 
 def decided_of(row: Sequence[Any]) -> Decided:
