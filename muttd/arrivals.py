@@ -177,7 +177,9 @@ def _event(event_id: str, octets: bytes, source_ip: str, origin: Origin, zone: t
     if not origin.trusts_hostname and hostname != source_ip:
         attributes[CLAIMED_HOSTNAME] = hostname
         hostname = source_ip
-    return Event(
+    # No more than fifteen: CPython calls with sixteen keywords by way of a dict, which takes longer
+    # than all else here.
+    event = Event(
         event_id=event_id,
         received_at=origin.received_at,
         source_ip=source_ip,
@@ -193,8 +195,9 @@ def _event(event_id: str, octets: bytes, source_ip: str, origin: Origin, zone: t
         msgid=message.msgid,
         structured_data=message.structured_data,
         attributes=attributes,
-        malformed=message.malformed or too_long,
     )
+    malformed = message.malformed or too_long
+    return msgspec.structs.replace(event, malformed=malformed) if malformed else event
 
 
 def _unread(octets: bytes) -> SyslogMessage:
