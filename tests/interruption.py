@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -36,8 +37,8 @@ class Interruption:
     def __getattr__(self, name: str) -> Any:
         """A method of the backend, behind the interruption."""
         method = getattr(self._backend, name)
-        if not callable(method):
-            # A queue's letters: a test looks at them when the rest is over.
+        if not inspect.iscoroutinefunction(method):
+            # What needs no answer; and a queue's letters: a test looks at them in the end.
             return method
 
         async def call(*args: Any, **kwargs: Any) -> Any:

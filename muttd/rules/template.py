@@ -17,7 +17,7 @@ message costs no more than its length.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 # Shapes of longer messages are not remembered: they seldom come twice, and take the room of many.
 MAX_REMEMBERED_CHARACTERS = 1024
@@ -149,6 +149,8 @@ _VARYING_PROGRAM = re.compile(rf"(?<![A-Za-z0-9_])(?:{_PROGRAM}|{_PARTS})")
 _TAIL = re.compile(r"\d{4,}|(?<=_)\d+")
 
 _DIGIT = re.compile(r"[0-9]")
+# Between texts that are looked at together; hardly ever in one.
+_BETWEEN = "\0"
 _DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
 
 _PLACEHOLDERS = {
@@ -227,10 +229,23 @@ class Templates:
         """
         if len(text) > MAX_REMEMBERED_CHARACTERS:
             return template_of(text)
-        octets = text.encode("utf-8", "surrogatepass")
-        if b"0x" in octets or b"0X" in octets:
-            octets = octets.replace(b"0x", b"\xffx").replace(b"0X", b"\xffX")
-        key = octets.translate(_DIGITS_ALIKE)
+        return self._of(_digits_alike(text), text)
+
+    def of_all(self, texts: Sequence[str]) -> list[str]:
+        """The same of each.
+
+        Cost: half of what it costs one by one.
+        """
+        joined = _BETWEEN.join(texts)
+        if (
+            joined.count(_BETWEEN) != len(texts) - 1
+            or max(map(len, texts)) > MAX_REMEMBERED_CHARACTERS
+        ):
+            return [self.of(text) for text in texts]
+        keys = _digits_alike(joined).split(_BETWEEN.encode())
+        return list(map(self._of, keys, texts))
+
+    def _of(self, key: bytes, text: str) -> str:
         shape = self._known.get(key)
         if shape is None:
             shape = self._learn(key, text)
@@ -263,6 +278,13 @@ class Templates:
             self._known.clear()
         self._known[key] = shape
         return shape
+
+
+def _digits_alike(text: str) -> bytes:
+    octets = text.encode("utf-8", "surrogatepass")
+    if b"0x" in octets or b"0X" in octets:
+        octets = octets.replace(b"0x", b"\xffx").replace(b"0X", b"\xffX")
+    return octets.translate(_DIGITS_ALIKE)
 
 
 def _keep(pieces: list[str | slice], text: str, start: int, end: int) -> None:

@@ -202,17 +202,31 @@ class Retention:
     archive_dir: Path | None = None
 
 
+class Rows:
+    """What a store writes of some events, made beforehand; nobody else looks into it."""
+
+
 class Store(AccessStore, VolumeStore, RuleStore, Protocol):
     """Rules, audit trail, alerts, configuration history."""
 
-    async def record(
-        self, decided: Sequence[Decided], alerts: Sequence[Alert], alert_state: AlertState
+    def rows_of(self, decided: Sequence[Decided]) -> Rows:
+        """Make what record_rows() writes of these; any exception is the fault of one of them."""
+        ...
+
+    async def record_rows(
+        self, rows: Sequence[Rows], alerts: Sequence[Alert], alert_state: AlertState
     ) -> None:
         """Write audit rows, history rows and alerts in one transaction.
 
         Events and alerts that are there already are left as they are: recording a batch twice,
         or overlapping batches, is harmless.
         """
+        ...
+
+    async def record(
+        self, decided: Sequence[Decided], alerts: Sequence[Alert], alert_state: AlertState
+    ) -> None:
+        """record_rows() with the rows of these."""
         ...
 
     async def record_deliveries(self, deliveries: Sequence[Delivery]) -> None:

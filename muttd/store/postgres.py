@@ -26,12 +26,13 @@ from muttd.decision import Alert, AlertState, Decided
 from muttd.errors import StoreUnavailable
 from muttd.event import utc_now
 from muttd.migrations import Migration
+from muttd.store.contract import Rows
 from muttd.store.postgres_access import PostgresAccess
 from muttd.store.postgres_alerts import PostgresAlerts, insert_alerts
 from muttd.store.postgres_changes import PostgresChanges
 from muttd.store.postgres_connection import Connection
 from muttd.store.postgres_dynamic import PostgresDynamic
-from muttd.store.postgres_events import PostgresEvents, insert_decided
+from muttd.store.postgres_events import PostgresEvents, PostgresRows, insert_rows
 from muttd.store.postgres_hosts import PostgresHosts
 from muttd.store.postgres_link import open_link
 from muttd.store.postgres_mibs import PostgresMibs
@@ -67,13 +68,23 @@ class PostgresStore(
 ):
     """Store, in PostgreSQL. Made by open_postgres_store."""
 
+    def rows_of(self, decided: Sequence[Decided]) -> Rows:
+        """Make what record_rows() writes of these."""
+        return PostgresRows(decided)
+
     async def record(
         self, decided: Sequence[Decided], alerts: Sequence[Alert], alert_state: AlertState
+    ) -> None:
+        """record_rows() with the rows of these."""
+        await self.record_rows([self.rows_of(decided)], alerts, alert_state)
+
+    async def record_rows(
+        self, rows: Sequence[Rows], alerts: Sequence[Alert], alert_state: AlertState
     ) -> None:
         """Write audit rows, history rows and alerts in one transaction."""
 
         def work(connection: Connection, *, is_first: bool) -> None:
-            insert_decided(connection, decided, is_first=is_first)
+            insert_rows(connection, rows, is_first=is_first)
             insert_alerts(connection, alerts, alert_state)
 
         for attempt in range(_ATTEMPTS):

@@ -9,13 +9,13 @@ Lists are in (received_at, event_id) order: the primary key, and the order of th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from muttd.decision import Decided
 from muttd.event import Event, decode_events
-from muttd.store.contract import EventQuery, Page, ScanPlace, Window
+from muttd.store.contract import EventQuery, Page, Rows, ScanPlace, Window
 from muttd.store.periods import start_of
 from muttd.store.postgres_connection import Connection, ReadTooLong, clean_text
 from muttd.store.postgres_link import PostgresLink
@@ -25,9 +25,11 @@ from muttd.store.postgres_rows import (
     DECIDED_COLUMNS,
     HISTORY_COLUMNS,
     UNDECIDED_COLUMNS,
-    audit_octets,
+    Row,
+    audit_rows,
+    copy_octets,
     decided_of,
-    history_octets,
+    history_rows,
 )
 from muttd.store.postgres_search import Where
 from muttd.store.search import (
@@ -70,12 +72,22 @@ _FIND_ANYWHERE = """
 """
 
 
-def insert_decided(connection: Connection, decided: Sequence[Decided], *, is_first: bool) -> None:
+class PostgresRows(Rows):
+    """Rows of events, by table and event id."""
+
+    def __init__(self, decided: Sequence[Decided]) -> None:
+        self.by_table = {
+            AUDIT: audit_rows([each for each in decided if each.decision.matched]),
+            HISTORY: history_rows([each for each in decided if not each.decision.matched]),
+        }
+
+
+def insert_rows(connection: Connection, rows: Sequence[Rows], *, is_first: bool) -> None:
     """Write audit rows and history rows; those that are there already stay as they are.
 
     Args:
         connection: In a transaction.
-        decided: What to write.
+        rows: What to write.
         is_first: Whether the batch is new as far as anybody knows. Then only the other table is
             looked into, because a row in the same one shows itself.
 
@@ -83,50 +95,50 @@ def insert_decided(connection: Connection, decided: Sequence[Decided], *, is_fir
         psycopg.errors.UniqueViolation: It was not new, or another daemon writes the same events
             just now.
     """
-    fresh: dict[str, Decided] = {}
-    for each in decided:
-        fresh.setdefault(each.event.event_id, each)
-    matched = [each for each in fresh.values() if each.decision.matched]
-    unmatched = [each for each in fresh.values() if not each.decision.matched]
+    by_table: dict[str, dict[str, Row]] = {AUDIT: {}, HISTORY: {}}
+    for part in rows:
+        assert isinstance(part, PostgresRows)
+        for table, of_table in part.by_table.items():
+            by_table[table].update(of_table)
+    matched, unmatched = by_table[AUDIT], by_table[HISTORY]
     # An event that was unmatched when it was first recorded and comes again after a rule was
     # changed stays what it was.
     known = _known(connection, (HISTORY, matched), (AUDIT, unmatched))
     if not is_first or known:
         known |= _known(connection, (AUDIT, matched), (HISTORY, unmatched))
     counts: Counter[tuple[str, datetime]] = Counter()
-    for table, rows, encode in (
-        (AUDIT, matched, audit_octets),
-        (HISTORY, unmatched, history_octets),
-    ):
-        new = [each for each in rows if each.event.event_id not in known]
-        if new:
+    for table, of_table in by_table.items():
+        for event_id in known & of_table.keys():
+            del of_table[event_id]
+        if of_table:
             with connection.cursor().copy(_COPY[table]) as copy:
-                copy.write(encode(new))
-            counts.update({(table, start): number for start, number in _by_period(table, new)})
+                copy.write(copy_octets(of_table.values()))
+            for start, number in _by_period(table, of_table.values()):
+                counts[table, start] = number
     if counts:
         _add_to_counts(connection, counts)
 
 
-def _known(connection: Connection, *wanted: tuple[str, Sequence[Decided]]) -> set[str]:
+def _known(connection: Connection, *wanted: tuple[str, Mapping[str, Row]]) -> set[str]:
     parts: list[str] = []
     values: list[datetime | str] = []
-    for table, decided in wanted:
-        if not decided:
+    for table, rows in wanted:
+        if not rows:
             continue
-        times = [each.event.received_at for each in decided]
+        times = [row.received_at for row in rows.values()]
         first, last = min(times), max(times)
         is_near = last - first <= _NEAR
         parts.append((_FIND_NEAR if is_near else _FIND_ANYWHERE).format(table=table))
         values += [first, last] if is_near else []
-        values.append(",".join([each.event.event_id for each in decided]))
+        values.append(",".join(rows))
     if not parts:
         return set()
     # One way there and back for both tables.
     return {row[0] for row in connection.execute(" UNION ALL ".join(parts), values)}
 
 
-def _by_period(table: str, decided: Sequence[Decided]) -> Iterable[tuple[datetime, int]]:
-    period, times = _PERIODS[table], [each.event.received_at for each in decided]
+def _by_period(table: str, rows: Collection[Row]) -> Iterable[tuple[datetime, int]]:
+    period, times = _PERIODS[table], [row.received_at for row in rows]
     first = start_of(period, min(times))
     # Nearly always: a batch is a moment.
     if start_of(period, max(times)) == first:

@@ -10,10 +10,10 @@ Binary, because the server then parses nothing: half of its time for a row other
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -53,9 +53,21 @@ _MICROSECOND = timedelta(microseconds=1)
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def history_octets(decided: Sequence[Decided]) -> bytes:
-    """Unmatched events as COPY takes them."""
-    parts = [_HEAD]
+class Row(NamedTuple):
+    """One row, and where it belongs.
+
+    Attributes:
+        received_at: Decides about the partition.
+        octets: As they stand in COPY.
+    """
+
+    received_at: datetime
+    octets: bytes
+
+
+def history_rows(decided: Sequence[Decided]) -> dict[str, Row]:
+    """Unmatched events, by event id."""
+    rows: dict[str, Row] = {}
     pack, moment, received = _HISTORY_FIXED.pack, _EPOCH, 0
     for each, octets in zip(decided, _ids_octets(decided), strict=True):
         event = each.event
@@ -63,15 +75,14 @@ def history_octets(decided: Sequence[Decided]) -> bytes:
             # What came in together has one time.
             moment = event.received_at
             received = (moment - _EPOCH) // _MICROSECOND
-        parts.append(pack(10, 8, received, 16, octets, 2, event.severity))
-        parts += _searched(event, each.decision)
-    parts.append(_TAIL)
-    return b"".join(parts)
+        fixed = pack(10, 8, received, 16, octets, 2, event.severity)
+        rows[event.event_id] = Row(moment, fixed + _searched(event, each.decision))
+    return rows
 
 
-def audit_octets(decided: Sequence[Decided]) -> bytes:
-    """Matched events as COPY takes them."""
-    parts = [_HEAD]
+def audit_rows(decided: Sequence[Decided]) -> dict[str, Row]:
+    """Matched events, by event id."""
+    rows: dict[str, Row] = {}
     pack, moment, received = _AUDIT_FIXED.pack, _EPOCH, 0
     for each, octets in zip(decided, _ids_octets(decided), strict=True):
         event, decision = each.event, each.decision
@@ -80,13 +91,22 @@ def audit_octets(decided: Sequence[Decided]) -> bytes:
             moment = event.received_at
             received = (moment - _EPOCH) // _MICROSECOND
         rule = (8, decision.rule_id, 8, decision.rule_revision)
-        parts.append(pack(16, 8, received, 16, octets, *rule, 2, event.severity))
-        parts += _searched(event, decision)
-        parts += (_text(decision.rule_name), _text(decision.handling), _text(decision.team))
         verdict = decision.verdict
-        parts.append(_NULL if verdict is None else _field(verdict.encode()))
-    parts.append(_TAIL)
-    return b"".join(parts)
+        parts = (
+            pack(16, 8, received, 16, octets, *rule, 2, event.severity),
+            _searched(event, decision),
+            _text(decision.rule_name),
+            _text(decision.handling),
+            _text(decision.team),
+            _NULL if verdict is None else _field(verdict.encode()),
+        )
+        rows[event.event_id] = Row(moment, b"".join(parts))
+    return rows
+
+
+def copy_octets(rows: Iterable[Row]) -> bytes:
+    """What COPY takes."""
+    return b"".join([_HEAD, *[row.octets for row in rows], _TAIL])
 
 
 def _ids_octets(decided: Sequence[Decided]) -> Iterator[bytes]:
@@ -98,14 +118,14 @@ def _ids_octets(decided: Sequence[Decided]) -> Iterator[bytes]:
     return (octets[at : at + 16] for at in range(0, 16 * len(ids), 16))
 
 
-def _searched(event: Event, decision: Decision) -> tuple[bytes, ...]:
+def _searched(event: Event, decision: Decision) -> bytes:
     message = clean_text(event.message)
     octets, encoded = message.encode(), _encode([event])
     hostname, trap_oid = event.hostname, event.trap_oid
     # A sender chose them: a cache of giants would be a way to fill our memory.
     is_short = len(hostname) <= _MAX_CACHED and (trap_oid is None or len(trap_oid) <= _MAX_CACHED)
     before = _before_message if is_short else _before_message.__wrapped__
-    return (
+    parts = (
         before(hostname, event.transport, trap_oid, decision.environment),
         _pack_length(len(octets)),
         octets,
@@ -113,6 +133,7 @@ def _searched(event: Event, decision: Decision) -> tuple[bytes, ...]:
         _pack_length(len(encoded)),
         encoded,
     )
+    return b"".join(parts)
 
 
 # The same hosts, rules and teams come again and again.

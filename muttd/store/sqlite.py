@@ -20,11 +20,12 @@ from pathlib import Path
 from muttd.decision import Alert, AlertState, Decided
 from muttd.migrations import find_sql_dir
 from muttd.sqlite_file import open_sqlite
+from muttd.store.contract import Rows
 from muttd.store.sqlite_access import SqliteAccess
 from muttd.store.sqlite_alerts import SqliteAlerts, insert_alerts
 from muttd.store.sqlite_changes import SqliteChanges
 from muttd.store.sqlite_dynamic import SqliteDynamic
-from muttd.store.sqlite_events import SqliteEvents, insert_decided
+from muttd.store.sqlite_events import SqliteEvents, SqliteRows, insert_rows
 from muttd.store.sqlite_hosts import SqliteHosts
 from muttd.store.sqlite_mibs import SqliteMibs
 from muttd.store.sqlite_retention import SqliteRetention
@@ -50,13 +51,23 @@ class SqliteStore(
 ):
     """Store, in a SQLite file. Made by open_store."""
 
+    def rows_of(self, decided: Sequence[Decided]) -> Rows:
+        """Make what record_rows() writes of these."""
+        return SqliteRows(decided)
+
     async def record(
         self, decided: Sequence[Decided], alerts: Sequence[Alert], alert_state: AlertState
+    ) -> None:
+        """record_rows() with the rows of these."""
+        await self.record_rows([self.rows_of(decided)], alerts, alert_state)
+
+    async def record_rows(
+        self, rows: Sequence[Rows], alerts: Sequence[Alert], alert_state: AlertState
     ) -> None:
         """Write audit rows, history rows and alerts in one transaction."""
 
         def work(connection: sqlite3.Connection) -> None:
-            insert_decided(connection, decided)
+            insert_rows(connection, rows)
             insert_alerts(connection, alerts, alert_state)
 
         await self._file.write(work)

@@ -17,7 +17,7 @@ from datetime import datetime
 from muttd.decision import Decided, Decision, Environment, Handling, parts_of_verdict
 from muttd.event import Event, decode_events, encode_events
 from muttd.sqlite_file import ReadTooLong, SqliteFile, to_microseconds
-from muttd.store.contract import EventQuery, Page, ScanPlace, Window
+from muttd.store.contract import EventQuery, Page, Rows, ScanPlace, Window
 from muttd.store.search import (
     check_after,
     decode_cursor,
@@ -75,20 +75,30 @@ def _decision_columns(decision: Decision) -> tuple[object, ...]:
     )
 
 
-def insert_decided(connection: sqlite3.Connection, decided: Sequence[Decided]) -> None:
+class SqliteRows(Rows):
+    """Rows of events, by table, as the columns of an INSERT."""
+
+    def __init__(self, decided: Sequence[Decided]) -> None:
+        self.matched = [
+            _searched_columns(each) + _decision_columns(each.decision)
+            for each in decided
+            if each.decision.matched
+        ]
+        self.unmatched = [_searched_columns(each) for each in decided if not each.decision.matched]
+
+
+def insert_rows(connection: sqlite3.Connection, rows: Sequence[Rows]) -> None:
     """Insert audit rows and history rows; those that are there already stay as they are."""
-    matched = [
-        _searched_columns(d) + _decision_columns(d.decision) for d in decided if d.decision.matched
-    ]
-    unmatched = [_searched_columns(d) for d in decided if not d.decision.matched]
-    for table, statement, rows in (
-        (AUDIT, _INSERT_AUDIT, matched),
-        (HISTORY, _INSERT_HISTORY, unmatched),
-    ):
-        if rows:
-            before = connection.total_changes
-            connection.executemany(statement, rows)
-            connection.execute(ADD_TO_COUNT, (connection.total_changes - before, table))
+    for part in rows:
+        assert isinstance(part, SqliteRows)
+        for table, statement, of_table in (
+            (AUDIT, _INSERT_AUDIT, part.matched),
+            (HISTORY, _INSERT_HISTORY, part.unmatched),
+        ):
+            if of_table:
+                before = connection.total_changes
+                connection.executemany(statement, of_table)
+                connection.execute(ADD_TO_COUNT, (connection.total_changes - before, table))
 
 
 def _conditions(query: EventQuery, table: str) -> Where:

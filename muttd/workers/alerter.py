@@ -14,13 +14,11 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 
 import trio
 from prometheus_client import CollectorRegistry, Counter
 
 from muttd.accounts import Accounts
-from muttd.arrivals import decode_entry
 from muttd.decision import Alert, Decided
 from muttd.dynamic import Dynamic
 from muttd.errors import StoreError
@@ -29,14 +27,14 @@ from muttd.pulse import Pulse
 from muttd.queue.contract import Batch, Entry, Queue, Stream
 from muttd.queue.fanout import DecidedBatch, Fanout
 from muttd.rules.engine import RuleSet
-from muttd.store.contract import Store
+from muttd.store.contract import Rows, Store
+from muttd.workers.digest import Digest, Digester
 from muttd.workers.guard import Guard, Round
 from muttd.workers.hand_back import handing_back
 from muttd.workers.in_hand import GivenUp, InHand
 from muttd.workers.routing import Router
 from muttd.workers.rules_watch import RulesWatch
-from muttd.workers.sightings import Sightings
-from muttd.workers.verdicts import Judged, judged, to_judge
+from muttd.workers.verdicts import Judged, judged
 from muttd.workers.volume import Volume
 
 _WAIT_S = 1.0
@@ -136,7 +134,7 @@ class Alerter:
         self._accounts = neighbours.accounts
         self._policy = policy
         self._metrics = metrics
-        self._sightings = Sightings(policy.dynamic)
+        self._digester = Digester(neighbours.store, neighbours.fanout, policy.dynamic)
         self._guard = Guard(policy.dynamic, origin=policy.consumer)
         self._hand = InHand(neighbours.queue, policy.consumer, metrics.failures)
         self._next_claim = trio.current_time()
@@ -202,12 +200,37 @@ class Alerter:
 
     async def _decide(self, entries: Sequence[Entry]) -> _Ready:
         rule_set = self._rules.current
-        outcome = await self._guard.decide(entries, rule_set)
+        outcome = Round()
+        for entry in entries:
+            # Others get their turn between two entries.
+            await trio.lowlevel.checkpoint()
+            self._digest(entry, self._guard.decide(entry, rule_set, outcome), rule_set, outcome)
         for transport, count in outcome.malformed.items():
             self._accounts.of_transport(transport).malformed += count
-        told = await self._judge(outcome)
-        outcome.decided = told.decided
-        return _Ready(entries, rule_set, outcome, told)
+        return _Ready(entries, rule_set, outcome, await self._judge(outcome))
+
+    def _digest(
+        self, entry: Entry, decided: Sequence[Decided], rule_set: RuleSet, outcome: Round
+    ) -> None:
+        try:
+            self._digester.add(outcome.digest, decided, rule_set)
+        except Exception:
+            # Whatever it is, it is one event's: find out whose.
+            for each in decided:
+                try:
+                    self._digester.add(outcome.digest, [each], rule_set)
+                except Exception as exc:
+                    # The last line: the error text goes to the dead letter, the loop goes on.
+                    self._guard.fail(entry, each.event, exc, outcome)
+
+    async def _judge(self, outcome: Round) -> Judged:
+        """Ask the ledger about alerts that hang on what went before."""
+        raised = outcome.digest.raised
+        claims = [each.claim for each in raised if each.claim is not None]
+        verdicts = (
+            await self._hand.until_done(lambda: self._queue.ledger.judge(claims)) if claims else []
+        )
+        return judged(raised, verdicts)
 
     async def _finish_all(self, get: trio.MemoryReceiveChannel[_Ready]) -> None:
         try:
@@ -232,13 +255,15 @@ class Alerter:
         if outcome.letters:
             # Before the ack: letters carry their item's id, and buried twice is better than lost.
             await until_done(lambda: self._queue.bury(Stream.INGEST, [], outcome.letters))
-        counted = self._sightings.counted(outcome.decided, told.ids, ready.rule_set)
+        counted = self._digester.sightings.counted(outcome.digest.sighted, told.ids)
         await until_done(
             lambda: self._queue.ack(Stream.INGEST, done, then_append=then_append, counted=counted),
         )
-        self._count(outcome, len(alerts))
-        if self._fanout.subscriber_count and outcome.decided:
-            self._fanout.publish(DecidedBatch(outcome.decided))
+        self._volume.count(outcome.digest.volume)
+        self._count(ready, len(alerts))
+        if self._fanout.subscriber_count and outcome.digest.shown:
+            shown = [told.decided.get(d.event.event_id, d) for d in outcome.digest.shown]
+            self._fanout.publish(DecidedBatch(shown))
 
     def tally(self) -> dict[str, int]:
         """What was done since the start, for the status document."""
@@ -271,62 +296,60 @@ class Alerter:
         """Go on, but return from run() rather than wait for a neighbour that is away."""
         self._hand.leaves_when_held_up = True
 
-    def _count(self, outcome: Round, alert_count: int) -> None:
-        matched = sum(each.decision.matched for each in outcome.decided)
+    def _count(self, ready: _Ready, alert_count: int) -> None:
+        digest = ready.outcome.digest
         counts = {
-            "matched": matched,
-            "unmatched": len(outcome.decided) - matched,
+            "matched": digest.matched,
+            "unmatched": digest.unmatched,
             "alerts": alert_count,
-            "held_back": sum(each.decision.held_by is not None for each in outcome.decided),
-            "buried": len(outcome.letters),
+            "held_back": ready.told.held_back,
+            "buried": len(ready.outcome.letters),
         }
         for name, count in counts.items():
             self._metrics.by_name[name].inc(count)
             self._tally[name] += count
 
-    async def _judge(self, outcome: Round) -> Judged:
-        """Ask the ledger about alerts that hang on what went before."""
-        asked = to_judge(outcome.decided)
-        if not asked:
-            return Judged(outcome.decided)
-        claims = [claim for claim, _ in asked]
-        verdicts = await self._hand.until_done(lambda: self._queue.ledger.judge(claims))
-        return judged(outcome.decided, asked, verdicts)
-
     async def _record(self, ready: _Ready) -> list[Alert]:
         """Make decisions last; events that cannot be recorded go back through the guard."""
-        outcome, told, until_done = ready.outcome, ready.told, self._hand.until_done
+        alerts = [alert for of_one in ready.told.alerts.values() for alert in of_one]
         try:
-            return await until_done(lambda: self._record_once(outcome.decided, told))
+            rows = ready.outcome.digest.rows + self._digester.rows_of(
+                list(ready.told.decided.values())
+            )
+            await self._record_rows(rows, alerts)
         except StoreError:
             raise
         except Exception as exc:
             # One event's fault, whatever it is; the others must not suffer for it.
             _log.error("alerter: a batch cannot be recorded whole", exc_info=exc)
-        decided, outcome.decided = outcome.decided, []
-        alerts: list[Alert] = []
-        by_event_id = {
-            event.event_id: entry
-            for entry in ready.entries
-            for event in decode_entry(entry.payload).all_events()
-        }
-        for each in decided:
-            try:
-                alerts += await until_done(partial(self._record_once, [each], told))
-            except StoreError:
-                raise
-            except Exception as exc:
-                # The last line: the error text goes to the dead letter, the loop goes on.
-                self._guard.fail(by_event_id[each.event.event_id], each.event, exc, outcome)
-            else:
-                outcome.decided.append(each)
+            return await self._record_singly(ready)
         return alerts
 
-    async def _record_once(self, decided: Sequence[Decided], told: Judged) -> list[Alert]:
-        alerts = [alert for each in decided for alert in told.alerts_of(each)]
-        if not self._policy.dynamic.current.history_days:
-            decided = [each for each in decided if each.decision.matched]
-        if decided:
-            await self._store.record(decided, alerts, self._policy.router.state)
-        self._volume.count(decided)
+    async def _record_singly(self, ready: _Ready) -> list[Alert]:
+        outcome, told, rule_set = ready.outcome, ready.told, ready.rule_set
+        digest = Digest()
+        alerts: list[Alert] = []
+        for entry in ready.entries:
+            # What fails in this fails as it did before, and is known.
+            for each in self._guard.decide(entry, rule_set, Round()):
+                event_id = each.event.event_id
+                if event_id in outcome.failed:
+                    continue
+                one, of_one = told.decided.get(event_id, each), told.alerts.get(event_id, [])
+                try:
+                    await self._record_rows(self._digester.rows_of([one]), of_one)
+                    self._digester.count(digest, [one], rule_set)
+                except StoreError:
+                    raise
+                except Exception as exc:
+                    # The last line: the error text goes to the dead letter, the loop goes on.
+                    self._guard.fail(entry, one.event, exc, outcome)
+                else:
+                    alerts += of_one
+        outcome.digest = digest
         return alerts
+
+    async def _record_rows(self, rows: Sequence[Rows], alerts: Sequence[Alert]) -> None:
+        if rows or alerts:
+            state = self._policy.router.state
+            await self._hand.until_done(lambda: self._store.record_rows(rows, alerts, state))

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-import trio
 
 from muttd.arrivals import Content, decode_entry
 from muttd.decision import Decided
@@ -22,6 +19,7 @@ from muttd.event import Event, Transport, encode_events, utc_now
 from muttd.queue.contract import Entry
 from muttd.queue.letters import DeadLetter, LetterKind, LetterReason, letter_id_at
 from muttd.rules.engine import RuleSet
+from muttd.workers.digest import Digest
 
 # Of an exception's text; it may quote an event, which has its own place in the letter.
 _ERROR_CHARS = 500
@@ -34,18 +32,20 @@ class Round:
     """What became of the entries of one round.
 
     Attributes:
-        decided: Events with their decisions.
+        digest: What is kept of the events that were decided.
         letters: Events given up on.
         again: Payloads of events that come again, each as an entry of its own.
         pending: Entries that are left pending.
         malformed: Messages that were parsed now for the first time, and could not be whole.
+        failed: Ids of the events that made the code fail.
     """
 
-    decided: list[Decided] = field(default_factory=list)
+    digest: Digest = field(default_factory=Digest)
     letters: list[DeadLetter] = field(default_factory=list)
     again: list[bytes] = field(default_factory=list)
     pending: set[str] = field(default_factory=set)
     malformed: Counter[Transport] = field(default_factory=Counter)
+    failed: set[str] = field(default_factory=set)
 
 
 class Guard:
@@ -60,36 +60,31 @@ class Guard:
         self._dynamic = dynamic
         self._origin = origin
 
-    async def decide(self, entries: Sequence[Entry], rule_set: RuleSet) -> Round:
-        """Decide every event of these entries; between them others get their turn."""
-        outcome = Round()
-        for entry in entries:
-            await trio.lowlevel.checkpoint()
-            try:
-                content = decode_entry(entry.payload)
-                if entry.deliveries > self._dynamic.current.alerter_max_retries:
-                    self._suspect(entry, content, outcome)
-                    continue
-                events = content.all_events()
-            except StoreRefused as exc:
-                outcome.letters.append(self._letter(entry, None, str(exc)))
-                continue
-            if content.arrivals and entry.deliveries == 1:
-                outcome.malformed.update(
-                    each.transport for each in events if each.malformed is not None
-                )
-            try:
-                decisions = rule_set.decide_batch(events)
-            except Exception:
-                # Whatever it is, it is one event's: find out whose.
-                self._decide_singly(entry, events, rule_set, outcome)
-            else:
-                outcome.decided += map(Decided, events, decisions)
-        return outcome
+    def decide(self, entry: Entry, rule_set: RuleSet, outcome: Round) -> list[Decided]:
+        """Decide the events of an entry; what else became of it is in the outcome."""
+        try:
+            content = decode_entry(entry.payload)
+            if entry.deliveries > self._dynamic.current.alerter_max_retries:
+                self._suspect(entry, content, outcome)
+                return []
+            events = content.all_events()
+        except StoreRefused as exc:
+            outcome.letters.append(self._letter(entry, None, str(exc)))
+            return []
+        if content.arrivals and entry.deliveries == 1:
+            outcome.malformed.update(
+                each.transport for each in events if each.malformed is not None
+            )
+        try:
+            return list(map(Decided, events, rule_set.decide_batch(events)))
+        except Exception:
+            # Whatever it is, it is one event's: find out whose.
+            return self._decide_singly(entry, events, rule_set, outcome)
 
     def fail(self, entry: Entry, event: Event, exc: Exception, outcome: Round) -> None:
         """Take note that working on this event raised an exception that nobody foresaw."""
         _log.error("event %s makes the code fail", event.event_id, exc_info=exc)
+        outcome.failed.add(event.event_id)
         if entry.item_count > 1:
             outcome.again.append(encode_events([event]))
         elif entry.deliveries < self._dynamic.current.alerter_max_retries:
@@ -100,15 +95,15 @@ class Guard:
 
     def _decide_singly(
         self, entry: Entry, events: list[Event], rule_set: RuleSet, outcome: Round
-    ) -> None:
+    ) -> list[Decided]:
+        decided = []
         for event in events:
             try:
-                decision = rule_set.decide(event)
+                decided.append(Decided(event, rule_set.decide(event)))
             except Exception as exc:
                 # The last line: the error text goes to the dead letter, the loop goes on.
                 self.fail(entry, event, exc, outcome)
-            else:
-                outcome.decided.append(Decided(event, decision))
+        return decided
 
     def _suspect(self, entry: Entry, content: Content, outcome: Round) -> None:
         # Not parsed: it may be the parser that the daemon died in.

@@ -1,6 +1,6 @@
 """What a batch adds to the counts: unmatched events by host and template, and who was heard.
 
-    Decided ... --per batch--> Counted --with the ack--> ledger
+    Decided ... --add, some at a time--> Sighted --counted--> Counted --with the ack--> ledger
 
 A group's template is its program and its message with everything masked that varies; of a
 notification it is its name. Runs for every event that no rule matches, so that one costs little
@@ -10,9 +10,12 @@ more than its template.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
+from typing import NamedTuple
 
 import msgspec
 
@@ -55,6 +58,44 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     sample_id: str
 
 
+class _Group(NamedTuple):
+    # See Sighting.
+    key: str
+    about: str
+
+
+@dataclass(slots=True)
+class _Moment:
+    # Events that came in together, or in one slot of the window.
+    oldest_us: int
+    newest_us: int
+    counts: Counter[_Group] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Sighted:
+    """What was seen of a batch so far.
+
+    Attributes:
+        moments: Unmatched events by group, for every time that has to be told from the others.
+        hosts: By name, (name, source address, time) of expected sources that were heard.
+    """
+
+    moments: list[_Moment] = field(default_factory=list)
+    hosts: dict[str, tuple[str, str, int]] = field(default_factory=dict)
+
+    def moment(self, oldest_us: int, newest_us: int, slot_us: int) -> _Moment:
+        """Where events of that time belong: with those before them, as a rule."""
+        if self.moments:
+            last = self.moments[-1]
+            oldest_us, newest_us = min(oldest_us, last.oldest_us), max(newest_us, last.newest_us)
+            if newest_us - oldest_us < slot_us:
+                last.oldest_us, last.newest_us = oldest_us, newest_us
+                return last
+        self.moments.append(_Moment(oldest_us, newest_us))
+        return self.moments[-1]
+
+
 class Sightings:
     """Counts batches.
 
@@ -65,56 +106,78 @@ class Sightings:
     def __init__(self, dynamic: Dynamic) -> None:
         self._dynamic = dynamic
         self._templates = Templates()
-        self._groups: dict[tuple[str, str], tuple[str, str]] = {}
+        self._groups: dict[tuple[str, str | None, str], _Group] = {}
         self._heard_us: dict[str, int] = {}
 
-    def counted(
-        self, decided: Sequence[Decided], judged: list[str], rule_set: RuleSet
-    ) -> Counted | None:
-        """What the ack of this batch counts; None when that is nothing."""
-        current = self._dynamic.current
-        window_us = window_us_of(current)
-        unmatched = [each.event for each in decided if not each.decision.matched]
-        sightings, hosts = [], []
+    def add(
+        self,
+        sighted: Sighted,
+        decided: Sequence[Decided],
+        unmatched: Sequence[Event],
+        rule_set: RuleSet,
+    ) -> None:
+        """Add events to what was seen of their batch.
+
+        Args:
+            sighted: Of their batch.
+            decided: The events.
+            unmatched: Those of them that no rule matches.
+            rule_set: Says who is expected.
+        """
         try:
-            sightings = self._sighted(unmatched, window_us)
-            hosts = self._hosts(decided, rule_set) if rule_set.expected_sources else []
+            if unmatched:
+                self._sight(sighted, unmatched)
+            if rule_set.expected_sources:
+                self._hear(sighted, decided, rule_set)
         except Exception as exc:
             # The last line: a count that is short is better than events that never leave the queue.
-            _log.error("sightings: a batch is not counted", exc_info=exc)
-        counted = Counted(current.unhandled_threshold, window_us, sightings, hosts, judged)
+            _log.error("sightings: some events are not counted", exc_info=exc)
+
+    def counted(self, sighted: Sighted, judged: list[str]) -> Counted | None:
+        """What the ack of this batch counts; None when that is nothing."""
+        current = self._dynamic.current
+        times: dict[_Group, list[int]] = {}
+        for moment in sighted.moments:
+            for group, count in moment.counts.items():
+                times.setdefault(group, []).extend((moment.newest_us, count))
+        sightings = [Sighting(key, about, of_one) for (key, about), of_one in times.items()]
+        hosts = list(sighted.hosts.values())
+        counted = Counted(
+            current.unhandled_threshold, window_us_of(current), sightings, hosts, judged
+        )
         return counted if counted else None
 
-    def _sighted(self, events: list[Event], window_us: int) -> list[Sighting]:
-        if not events:
-            return []
+    def _sight(self, sighted: Sighted, events: Sequence[Event]) -> None:
         received = [event.received_at for event in events]
-        newest = max(received)
-        slot_us = max(1, window_us // SLOTS)
-        # Together as a rule; a backlog may be of hours.
-        is_one_moment = (newest - min(received)).total_seconds() * 1_000_000 < slot_us
-        newest_us = to_microseconds(newest)
-        counts: dict[tuple[str, str], dict[int, int]] = {}
-        samples: dict[tuple[str, str], Event] = {}
-        template_of = self._templates.of
-        for event in events:
-            group = (event.hostname, grouped_by(event, template_of(message_of(event))))
-            at_us = newest_us if is_one_moment else _slot_of(event.received_at, slot_us)
-            slots = counts.get(group)
-            if slots is None:
-                counts[group] = {at_us: 1}
-                samples[group] = event
-            else:
-                slots[at_us] = slots.get(at_us, 0) + 1
-        sightings = []
-        for group, slots in counts.items():
-            key, about = self._groups.get(group) or self._learn(group, samples[group])
-            times = [part for slot in slots.items() for part in slot]
-            sightings.append(Sighting(key, about, times))
-        return sightings
+        oldest, newest = min(received), max(received)
+        slot_us = max(1, window_us_of(self._dynamic.current) // SLOTS)
+        oldest_us, newest_us = to_microseconds(oldest), to_microseconds(newest)
+        groups = self._groups_of(events)
+        if newest_us - oldest_us < slot_us:
+            sighted.moment(oldest_us, newest_us, slot_us).counts.update(groups)
+            return
+        # A backlog may be of hours.
+        for group, moment in zip(groups, received, strict=True):
+            at_us = _slot_of(moment, slot_us)
+            sighted.moment(at_us, at_us, slot_us).counts[group] += 1
 
-    def _learn(self, group: tuple[str, str], sample: Event) -> tuple[str, str]:
-        hostname, template = group
+    def _groups_of(self, events: Sequence[Event]) -> list[_Group]:
+        known = self._groups
+        templates = self._templates.of_all([event.message or message_of(event) for event in events])
+        groups = []
+        for event, template in zip(events, templates, strict=True):
+            if event.trap_oid is None:
+                names = (event.hostname, event.app_name, template)
+            else:
+                # Varbinds say when and how much, and each device has its own.
+                names = (event.hostname, None, event.message.partition(" ")[0] or event.trap_oid)
+            groups.append(known.get(names) or self._learn(names, event))
+        return groups
+
+    def _learn(self, names: tuple[str, str | None, str], sample: Event) -> _Group:
+        hostname, app_name, template = names
+        if app_name is not None:
+            template = f"{app_name}: {template}"
         digest = blake2b(f"{hostname.casefold()}\0{template}".encode(), digest_size=_KEY_OCTETS)
         about = About(
             hostname=hostname,
@@ -127,12 +190,11 @@ class Sightings:
         )
         if len(self._groups) >= _MAX_REMEMBERED:
             self._groups.clear()
-        learned = digest.hexdigest(), msgspec.json.encode(about).decode()
-        self._groups[group] = learned
+        learned = _Group(digest.hexdigest(), msgspec.json.encode(about).decode())
+        self._groups[names] = learned
         return learned
 
-    def _hosts(self, decided: Sequence[Decided], rule_set: RuleSet) -> list[tuple[str, str, int]]:
-        heard: dict[str, tuple[str, str, int]] = {}
+    def _hear(self, sighted: Sighted, decided: Sequence[Decided], rule_set: RuleSet) -> None:
         for each in decided:
             event = each.event
             if rule_set.expected_of(event.hostname, event.source_ip) is None:
@@ -140,23 +202,14 @@ class Sightings:
             host, at_us = event.hostname.casefold(), to_microseconds(event.received_at)
             if at_us - self._heard_us.get(host, 0) >= _HEARD_EVERY_US:
                 self._heard_us[host] = at_us
-                heard[host] = (host, event.source_ip, at_us)
+                sighted.hosts[host] = (host, event.source_ip, at_us)
         if len(self._heard_us) > _MAX_REMEMBERED:
             self._heard_us.clear()
-        return list(heard.values())
 
 
 def window_us_of(current: DynamicSettings) -> int:
     """The window in microseconds."""
     return current.unhandled_window_seconds * 1_000_000
-
-
-def grouped_by(event: Event, template: str) -> str:
-    """What the events of a group have in common, as a person reads it."""
-    if event.trap_oid is not None:
-        # Varbinds say when and how much, and each device has its own.
-        return event.message.partition(" ")[0] or event.trap_oid
-    return template if event.app_name is None else f"{event.app_name}: {template}"
 
 
 def _slot_of(moment: datetime, slot_us: int) -> int:

@@ -3,16 +3,16 @@
     repeat_interval_s   one alert per signature and interval; it stands for the others
     clear_match         a problem that was raised is ended, once, by what names the same things
 
-Most alerts hang on nothing, and cost nothing here. For the others the ledger is asked once per
+Most alerts hang on nothing, and go out as they are. For the others the ledger is asked once per
 batch; it says the same again when a batch is delivered again.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import NamedTuple
 
 import msgspec
 
@@ -24,31 +24,44 @@ from muttd.rules.signature import names_of, signature_of
 # Of a key in the ledger: no two signatures of one site have the same.
 _KEY_OCTETS = 16
 
-_log = logging.getLogger(__name__)
-
 _alert = msgspec.json.Decoder(Alert)
+
+
+class Raised(NamedTuple):
+    """An event whose rule wants an alert.
+
+    Attributes:
+        decided: The event.
+        alert: That alert.
+        claim: What the ledger is asked, when it hangs on what went before.
+    """
+
+    decided: Decided
+    alert: Alert
+    claim: Claim | None
 
 
 @dataclass(slots=True)
 class Judged:
-    """What the ledger said of a batch.
+    """What goes out for the events of a batch.
 
     Attributes:
-        decided: The batch; those whose alert was held back say so.
-        alerts: By event id, what goes out for each event that was judged.
-        ids: The alert ids it was asked about.
+        alerts: By event id, in the order of the batch; none for those that are held back.
+        decided: Those that were judged, by event id; whose alert was held back says so.
+        ids: The alert ids the ledger was asked about.
+        held_back: How many were.
     """
 
-    decided: list[Decided]
     alerts: dict[str, list[Alert]] = field(default_factory=dict)
+    decided: dict[str, Decided] = field(default_factory=dict)
     ids: list[str] = field(default_factory=list)
+    held_back: int = 0
 
-    def alerts_of(self, decided: Decided) -> list[Alert]:
-        """What goes out for one event."""
-        judged = self.alerts.get(decided.event.event_id)
-        if judged is not None:
-            return judged
-        return [alert_of(decided)] if decided.decision.raises_alert else []
+
+def raised_of(decided: Decided) -> Raised:
+    """The alert of an event that raises one, and what to ask about it."""
+    alert = alert_of(decided)
+    return Raised(decided, alert, _claim(alert) if decided.decision.is_judged else None)
 
 
 def alert_of(decided: Decided) -> Alert:
@@ -62,20 +75,6 @@ def alert_of(decided: Decided) -> Alert:
         decision=decision,
         created_at=utc_now(),
     )
-
-
-def to_judge(decided: Iterable[Decided]) -> list[tuple[Claim, Alert]]:
-    """Claims for the ledger, in the order of the batch, and the alert each is about."""
-    found = []
-    for each in decided:
-        if each.decision.is_judged and each.decision.raises_alert:
-            try:
-                alert = alert_of(each)
-                found.append((_claim(alert), alert))
-            except Exception as exc:
-                # This event's fault, and found again when it is recorded; see Guard.fail.
-                _log.error("event %s cannot be judged", each.event.event_id, exc_info=exc)
-    return found
 
 
 def _claim(alert: Alert) -> Claim:
@@ -98,24 +97,28 @@ def _claim(alert: Alert) -> Claim:
     )
 
 
-def judged(
-    decided: Sequence[Decided], asked: Sequence[tuple[Claim, Alert]], verdicts: Sequence[Verdict]
-) -> Judged:
-    """Put verdicts into effect."""
-    held_by = {}
-    outcome = Judged(list(decided))
-    for (claim, alert), verdict in zip(asked, verdicts, strict=True):
+def judged(raised: Sequence[Raised], verdicts: Iterable[Verdict]) -> Judged:
+    """Put verdicts into effect.
+
+    Args:
+        raised: In the order of the batch.
+        verdicts: Of those that have a claim, in the same order.
+    """
+    outcome = Judged()
+    said = iter(verdicts)
+    for decided, alert, claim in raised:
+        event_id = alert.event.event_id
+        if claim is None:
+            outcome.alerts[event_id] = [alert]
+            continue
+        verdict = next(said)
         outcome.ids.append(claim.alert_id)
-        outcome.alerts[alert.event.event_id] = list(_sent(alert, verdict))
+        outcome.alerts[event_id] = list(_sent(alert, verdict))
         if verdict.said is Said.HOLD:
-            held_by[alert.event.event_id] = verdict.held_by
-    if held_by:
-        outcome.decided = [
-            each
-            if (stands := held_by.get(each.event.event_id)) is None
-            else Decided(each.event, msgspec.structs.replace(each.decision, held_by=stands))
-            for each in decided
-        ]
+            outcome.held_back += 1
+            decision = msgspec.structs.replace(decided.decision, held_by=verdict.held_by)
+            decided = Decided(decided.event, decision)
+        outcome.decided[event_id] = decided
     return outcome
 
 

@@ -1,6 +1,6 @@
 """How many events came in when, and who talks most: counted beside the alerter's work.
 
-    count(decided) --> cells of this daemon --every 5 s--> the store, where all daemons' add up
+    count(Counts) --> cells of this daemon --every 5 s--> the store, where all daemons' add up
                   '--> hosts by slot of five minutes --> top talkers of the last hour
 
 Bounded: a host that is not among the most talkative of its slot may be counted short.
@@ -11,11 +11,12 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import trio
 
-from muttd.decision import Decided
 from muttd.errors import StoreUnavailable
+from muttd.event import Event
 from muttd.store.volume import VolumeCell, VolumeStore
 
 FLUSH_INTERVAL_S = 5.0
@@ -29,6 +30,26 @@ MAX_HOSTS = 2000
 _log = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class Counts:
+    """How many events there were in a batch so far.
+
+    Attributes:
+        cells: By minute since 1970, severity and whether a rule matched.
+        hosts: By host.
+    """
+
+    cells: Counter[tuple[int, int, bool]] = field(default_factory=Counter)
+    hosts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, events: Sequence[Event], *, matched: bool) -> None:
+        """Add events of which all or none were matched."""
+        counted = Counter([(event.received_at, event.severity) for event in events])
+        for (moment, severity), count in counted.items():
+            self.cells[int(moment.timestamp()) // 60, severity, matched] += count
+        self.hosts.update([event.hostname for event in events])
+
+
 class Volume:
     """The counts of one daemon."""
 
@@ -37,18 +58,11 @@ class Volume:
         # (when it began, host -> events), oldest first.
         self._slots: deque[tuple[float, Counter[str]]] = deque(maxlen=_SLOTS)
 
-    def count(self, decided: Sequence[Decided]) -> None:
+    def count(self, counts: Counts) -> None:
         """Count events that were recorded."""
-        counted = Counter(
-            [
-                (each.event.received_at, each.event.severity, each.decision.rule_id is not None)
-                for each in decided
-            ]
-        )
-        for (moment, severity, matched), events in counted.items():
-            self._cells[int(moment.timestamp()) // 60, severity, matched] += events
+        self._cells.update(counts.cells)
         hosts = self._slot()
-        hosts.update([each.event.hostname for each in decided])
+        hosts.update(counts.hosts)
         if len(hosts) > 2 * MAX_HOSTS:
             loudest = hosts.most_common(MAX_HOSTS)
             hosts.clear()

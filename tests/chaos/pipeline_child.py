@@ -1,7 +1,7 @@
 """Lives to be killed: alerter and forwarder on an embedded queue and store, up to a fault point.
 
-    {"directory": ..., "url": ..., "point": "after store.record", "is_first": true}   one line in
-    -9                                                                               one line out
+    {"directory": ..., "url": ..., "point": "after store.record_rows", "is_first": true}    a line in
+    -9                                                                                      one out
 
 Every line is one life, in a process of its own, forked from this one, which has all imported.
 A point is before or after a call that leaves the process: there it kills itself, as kill -9 would.
@@ -9,6 +9,7 @@ A point is before or after a call that leaves the process: there it kills itself
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import signal
@@ -65,6 +66,8 @@ class FaultPoint:
         attribute = getattr(self._neighbour, method)
         if not callable(attribute):
             return FaultPoint(attribute, method, self._point)
+        if not inspect.iscoroutinefunction(attribute):
+            return attribute
 
         async def call(*args: Any, **kwargs: Any) -> Any:
             here = f"{self._name}.{method}"

@@ -170,13 +170,13 @@ async def test_a_problem_behind_its_clear_is_followed_by_it(scene: Scene) -> Non
     assert problem.signature == clear.signature
 
 
-@pytest.mark.parametrize("step", ["judge", "record", "ack"])
+@pytest.mark.parametrize("step", ["judge", "record_rows", "ack"])
 async def test_a_round_that_is_cut_short_has_its_effects_once(scene: Scene, step: str) -> None:
     """As by kill -9: what another alerter finds is what the backends have."""
     await with_rule(scene, **CLEARS, **HELD)
     events = [a_link("down"), a_link("down", 1), a_link("up", 2), a_link("down", 3)]
     after = trio.Event()
-    door: Any = {"judge": scene.queue.ledger, "record": scene.store, "ack": scene.queue}[step]
+    door: Any = {"judge": scene.queue.ledger, "record_rows": scene.store, "ack": scene.queue}[step]
     whole = getattr(door, step)
 
     async def cut(*args: Any, **kwargs: Any) -> Any:

@@ -54,10 +54,21 @@ def an_event(
     return Decided(event, Decision(environment=Environment.PROD, rule_id=rule_id))
 
 
+def counted(decided: Sequence[Decided]) -> volume_module.Counts:
+    """What the alerter gives of a batch."""
+    counts = volume_module.Counts()
+    for matched in (True, False):
+        events = [each.event for each in decided if each.decision.matched is matched]
+        counts.add(events, matched=matched)
+    return counts
+
+
 async def test_events_are_counted_by_minute_severity_and_match() -> None:
     volume, store = Volume(), Counts()
     later = NOW + timedelta(minutes=1)
-    volume.count([an_event(), an_event(), an_event(rule_id=7), an_event(severity=6, at=later)])
+    volume.count(
+        counted([an_event(), an_event(), an_event(rule_id=7), an_event(severity=6, at=later)])
+    )
     await volume.flush(store)
     assert sorted(store.cells) == [
         VolumeCell(minute=MINUTE, severity=3, matched=False, events=2),
@@ -70,12 +81,12 @@ async def test_events_are_counted_by_minute_severity_and_match() -> None:
 
 async def test_what_the_store_did_not_take_goes_with_the_next() -> None:
     volume, store = Volume(), Counts()
-    volume.count([an_event()])
+    volume.count(counted([an_event()]))
     store.is_away = True
     with pytest.raises(StoreUnavailable):
         await volume.flush(store)
     store.is_away = False
-    volume.count([an_event()])
+    volume.count(counted([an_event()]))
     await volume.flush(store)
     assert store.cells == [VolumeCell(minute=MINUTE, severity=3, matched=False, events=2)]
 
@@ -84,12 +95,12 @@ async def test_counts_go_to_the_store_now_and_then_and_at_the_end(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
     volume, store = Volume(), Counts()
-    volume.count([an_event()])
+    volume.count(counted([an_event()]))
     nursery.start_soon(volume.run, store)
     await trio.sleep(FLUSH_INTERVAL_S + 0.1)
     assert len(store.cells) == 1
     store.is_away = True
-    volume.count([an_event()])
+    volume.count(counted([an_event()]))
     await trio.sleep(FLUSH_INTERVAL_S)
     store.is_away = False
     nursery.cancel_scope.cancel()
@@ -103,11 +114,11 @@ async def test_the_loudest_hosts_of_the_last_hour_come_first(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     volume = Volume()
-    volume.count([an_event("old")] * 9)
+    volume.count(counted([an_event("old")] * 9))
     await trio.sleep(3000)
-    volume.count([an_event("a"), an_event("b"), an_event("b")])
+    volume.count(counted([an_event("a"), an_event("b"), an_event("b")]))
     await trio.sleep(300)
-    volume.count([an_event("b"), an_event("c")])
+    volume.count(counted([an_event("b"), an_event("c")]))
     assert volume.talkers(2) == [("old", 9), ("b", 3)]
     await trio.sleep(600)
     assert volume.talkers(1) == [("b", 3)]
@@ -117,6 +128,6 @@ async def test_hosts_without_end_take_bounded_memory(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(volume_module, "MAX_HOSTS", 10)
     volume = Volume()
     for n in range(100):
-        volume.count([an_event("loud"), an_event("loud"), an_event(f"h{n}")])
+        volume.count(counted([an_event("loud"), an_event("loud"), an_event(f"h{n}")]))
     assert volume.talkers(1) == [("loud", 200)]
     assert len(volume.talkers(1000)) <= 20
