@@ -125,7 +125,7 @@ def _known(connection: Connection, *wanted: tuple[str, Mapping[str, Row]]) -> se
     for table, rows in wanted:
         if not rows:
             continue
-        times = [row.received_at for row in rows.values()]
+        times = [moment for moment, _ in rows.values()]
         first, last = min(times), max(times)
         is_near = last - first <= _NEAR
         parts.append((_FIND_NEAR if is_near else _FIND_ANYWHERE).format(table=table))
@@ -138,7 +138,7 @@ def _known(connection: Connection, *wanted: tuple[str, Mapping[str, Row]]) -> se
 
 
 def _by_period(table: str, rows: Collection[Row]) -> Iterable[tuple[datetime, int]]:
-    period, times = _PERIODS[table], [row.received_at for row in rows]
+    period, times = _PERIODS[table], [moment for moment, _ in rows]
     first = start_of(period, min(times))
     # Nearly always: a batch is a moment.
     if start_of(period, max(times)) == first:

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -53,16 +53,8 @@ _MICROSECOND = timedelta(microseconds=1)
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Row(NamedTuple):
-    """One row, and where it belongs.
-
-    Attributes:
-        received_at: Decides about the partition.
-        octets: As they stand in COPY.
-    """
-
-    received_at: datetime
-    octets: bytes
+# When it was received, which decides about its partition, and its octets as they stand in COPY.
+Row = tuple[datetime, bytes]
 
 
 def history_rows(decided: Sequence[Decided]) -> dict[str, Row]:
@@ -76,7 +68,7 @@ def history_rows(decided: Sequence[Decided]) -> dict[str, Row]:
             moment = event.received_at
             received = (moment - _EPOCH) // _MICROSECOND
         fixed = pack(10, 8, received, 16, octets, 2, event.severity)
-        rows[event.event_id] = Row(moment, fixed + _searched(event, each.decision))
+        rows[event.event_id] = moment, b"".join(_searched(fixed, event, each.decision))
     return rows
 
 
@@ -92,21 +84,21 @@ def audit_rows(decided: Sequence[Decided]) -> dict[str, Row]:
             received = (moment - _EPOCH) // _MICROSECOND
         rule = (8, decision.rule_id, 8, decision.rule_revision)
         verdict = decision.verdict
+        fixed = pack(16, 8, received, 16, octets, *rule, 2, event.severity)
         parts = (
-            pack(16, 8, received, 16, octets, *rule, 2, event.severity),
-            _searched(event, decision),
+            *_searched(fixed, event, decision),
             _text(decision.rule_name),
             _text(decision.handling),
             _text(decision.team),
             _NULL if verdict is None else _field(verdict.encode()),
         )
-        rows[event.event_id] = Row(moment, b"".join(parts))
+        rows[event.event_id] = moment, b"".join(parts)
     return rows
 
 
 def copy_octets(rows: Iterable[Row]) -> bytes:
     """What COPY takes."""
-    return b"".join([_HEAD, *[row.octets for row in rows], _TAIL])
+    return b"".join([_HEAD, *[octets for _, octets in rows], _TAIL])
 
 
 def _ids_octets(decided: Sequence[Decided]) -> Iterator[bytes]:
@@ -118,14 +110,15 @@ def _ids_octets(decided: Sequence[Decided]) -> Iterator[bytes]:
     return (octets[at : at + 16] for at in range(0, 16 * len(ids), 16))
 
 
-def _searched(event: Event, decision: Decision) -> bytes:
+def _searched(fixed: bytes, event: Event, decision: Decision) -> tuple[bytes, ...]:
     message = clean_text(event.message)
     octets, encoded = message.encode(), _encode([event])
     hostname, trap_oid = event.hostname, event.trap_oid
     # A sender chose them: a cache of giants would be a way to fill our memory.
     is_short = len(hostname) <= _MAX_CACHED and (trap_oid is None or len(trap_oid) <= _MAX_CACHED)
     before = _before_message if is_short else _before_message.__wrapped__
-    parts = (
+    return (
+        fixed,
         before(hostname, event.transport, trap_oid, decision.environment),
         _pack_length(len(octets)),
         octets,
@@ -133,7 +126,6 @@ def _searched(event: Event, decision: Decision) -> bytes:
         _pack_length(len(encoded)),
         encoded,
     )
-    return b"".join(parts)
 
 
 # The same hosts, rules and teams come again and again.

@@ -88,9 +88,9 @@ class Sighted:
         """Where events of that time belong: with those before them, as a rule."""
         if self.moments:
             last = self.moments[-1]
-            oldest_us, newest_us = min(oldest_us, last.oldest_us), max(newest_us, last.newest_us)
-            if newest_us - oldest_us < slot_us:
-                last.oldest_us, last.newest_us = oldest_us, newest_us
+            oldest, newest = min(oldest_us, last.oldest_us), max(newest_us, last.newest_us)
+            if newest - oldest < slot_us:
+                last.oldest_us, last.newest_us = oldest, newest
                 return last
         self.moments.append(_Moment(oldest_us, newest_us))
         return self.moments[-1]
@@ -136,14 +136,15 @@ class Sightings:
     def counted(self, sighted: Sighted, judged: list[str]) -> Counted | None:
         """What the ack of this batch counts; None when that is nothing."""
         current = self._dynamic.current
-        times: dict[_Group, list[int]] = {}
+        found: dict[str, Sighting] = {}
         for moment in sighted.moments:
-            for group, count in moment.counts.items():
-                times.setdefault(group, []).extend((moment.newest_us, count))
-        sightings = [Sighting(key, about, of_one) for (key, about), of_one in times.items()]
+            for (key, about), count in moment.counts.items():
+                # Hosts that differ in case alone are one.
+                sighting = found.get(key) or found.setdefault(key, Sighting(key, about, []))
+                sighting.times.extend((moment.newest_us, count))
         hosts = list(sighted.hosts.values())
         counted = Counted(
-            current.unhandled_threshold, window_us_of(current), sightings, hosts, judged
+            current.unhandled_threshold, window_us_of(current), list(found.values()), hosts, judged
         )
         return counted if counted else None
 

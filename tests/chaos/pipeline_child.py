@@ -1,7 +1,7 @@
 """Lives to be killed: alerter and forwarder on an embedded queue and store, up to a fault point.
 
-    {"directory": ..., "url": ..., "point": "after store.record_rows", "is_first": true}    a line in
-    -9                                                                                      one out
+    {"directory": ..., "url": ..., "point": "after store.record_rows", "is_first": true}    line in
+    -9                                                                                   line out
 
 Every line is one life, in a process of its own, forked from this one, which has all imported.
 A point is before or after a call that leaves the process: there it kills itself, as kill -9 would.

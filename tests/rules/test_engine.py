@@ -357,9 +357,11 @@ def some_event(source: random.Random) -> Event:
 def agree(rules: Sequence[Rule], dev: list[str], events: Sequence[Event]) -> None:
     rule_set = a_rule_set(*rules, dev=dev)
     assert rule_set.faults == ()
-    for event in events:
+    decisions = rule_set.decide_batch(events)
+    for event, decided in zip(events, decisions, strict=True):
         expected = matching(list(rules), event)
         decision = rule_set.decide(event)
+        assert decided == decision
         assert rule_set.matching(event) == expected
         assert decision.rule_id == (expected[0].id if expected else None)
         assert (decision.environment is Environment.DEV) == is_listed(dev, event)

@@ -179,6 +179,22 @@ def test_a_remembered_template_is_the_one_that_masking_gives(
         assert templates.of(each) == template_of(each)
 
 
+@given(
+    st.lists(
+        st.lists(st.one_of(PIECES, st.text(max_size=8), st.just("0x")), max_size=6).map(" ".join)
+    )
+)
+def test_templates_of_many_messages_are_those_of_each(texts: list[str]) -> None:
+    templates = Templates()
+    assert templates.of_all(texts) == [template_of(text) for text in texts]
+    assert templates.of_all(texts) == [template_of(text) for text in texts]
+
+
+def test_long_messages_among_many_have_their_templates_too() -> None:
+    texts = ["a1234 " * 1000, "job12345", "with\0NUL 7"]
+    assert Templates().of_all(texts) == [template_of(text) for text in texts]
+
+
 def test_templates_are_forgotten_when_there_are_too_many() -> None:
     templates = Templates(most=10)
     for n in range(100):
