@@ -99,7 +99,10 @@ class AlerterSettings:
     """Deciding by the rules."""
 
     batch_entries: int = setting(
-        16, "Queue entries decided and recorded in one transaction.", at_least=1, at_most=1000
+        64,
+        "Queue entries decided and recorded in one transaction, at most.",
+        at_least=1,
+        at_most=1000,
     )
 
 

@@ -24,10 +24,11 @@ import msgspec
 
 from muttd.event import Event, decode_events, utc_now
 from muttd.rules.compile import oids_of, text_of
-from muttd.rules.engine import RuleSet, texts_of
+from muttd.rules.engine import RuleSet
 from muttd.rules.lone import LoneRule
 from muttd.rules.model import Rule, RuleDraft, SeverityOp
 from muttd.rules.sieve import Sieve
+from muttd.rules.texts import texts_of
 
 MAX_SAMPLES = 200
 # Hosts with the most matches that are shown, and those that are counted one by one.

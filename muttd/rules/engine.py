@@ -8,20 +8,10 @@ A rank is a rule's place in (priority, id) order; what ends a rule's problem (cl
 rank of its own, right before the rule's. A candidate is rank * 2, plus 1 if its
 expression still has to be confirmed; so that, sorted, what is certain comes first. A RuleSet never
 changes: a new one is compiled (compile.py) and takes its place whole.
-
-What text rules look at, in an event as the sender wrote it:
-
-    line      app_name[procid]: message        sshd[4711]: Failed password for root
-    message   the same without the header, so that ^ may stand before either
-    msgid     RFC 5424, 6.2.7, if there is one
-
-With an empty message its structured data, as on the wire, stands in for it (RFC 5424 allows a
-message to be nothing else). Without an app_name the line is the message.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -33,52 +23,13 @@ from muttd.rules.model import ExpectedSource, Rule
 from muttd.rules.needles import Needles
 from muttd.rules.oid import OidTree
 from muttd.rules.regex_set import RegexSet
+from muttd.rules.texts import folded, message_of, octets_of, texts_of
 
 # Hosts seen are remembered, because names and addresses take longer to judge than everything
 # else here. The bound is for senders who make names up.
 MAX_HOSTS_REMEMBERED = 50_000
 
 ENVIRONMENTS = (Environment.PROD, Environment.DEV)
-
-# RFC 5424, 6.3.3: these three are escaped in a PARAM-VALUE.
-_ESCAPED = re.compile(r'["\\\]]')
-_ESCAPE = r"\\\g<0>"
-
-
-def texts_of(event: Event) -> tuple[str, ...]:
-    """The line and, if there is one, the msgid."""
-    message = message_of(event)
-    app_name, procid, msgid = event.app_name, event.procid, event.msgid
-    if app_name is None:
-        line = message
-    elif procid is None:
-        line = f"{app_name}: {message}"
-    else:
-        line = f"{app_name}[{procid}]: {message}"
-    return (line,) if msgid is None else (line, msgid)
-
-
-def message_of(event: Event) -> str:
-    """The message, or the structured data that stands in for an empty one."""
-    return event.message or _structured_data_text(event)
-
-
-def _structured_data_text(event: Event) -> str:
-    elements = []
-    for sd_id, params in event.structured_data.items():
-        shown = [f' {name}="{_ESCAPED.sub(_ESCAPE, value)}"' for name, value in params]
-        elements.append(f"[{sd_id}{''.join(shown)}]")
-    return "".join(elements)
-
-
-def _octets(text: str) -> bytes:
-    # A lone surrogate has no UTF-8, and the engines take nothing else.
-    return text.encode("utf-8", "replace")
-
-
-def folded(text: str) -> str:
-    """The text in which a casefolded one is looked for."""
-    return (text if text.isascii() else _octets(text).decode()).casefold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +57,10 @@ class CompiledRule:
     def is_confirmed(self, event: Event, texts: Iterable[str]) -> bool:
         """Whether the expression matches any of the texts."""
         search = self.expression.search  # type: ignore[union-attr]  # only regex rules are asked
-        if any(search(_octets(text)) is not None for text in texts):
+        if any(search(octets_of(text)) is not None for text in texts):
             return True
         # The message ends the line, so that searching it alone can only help an anchor.
-        return self.is_anchored and search(_octets(message_of(event))) is not None
+        return self.is_anchored and search(octets_of(message_of(event))) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -337,7 +288,7 @@ class RuleSet:
             if parts.regex_set.is_anchored:
                 texts = (*texts, message_of(event))
             # One scan for all: its anchors hold at every line, and RE2 judges what it proposes.
-            parts.regex_set.add_keys_of(_octets("\n".join(texts)), candidates)
+            parts.regex_set.add_keys_of(octets_of("\n".join(texts)), candidates)
 
     def _facts(self, hostname: str, source_ip: str) -> HostFacts:
         return self._hosts.get((hostname, source_ip)) or self._learn(hostname, source_ip)

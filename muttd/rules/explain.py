@@ -14,8 +14,9 @@ import msgspec
 
 from muttd.event import Event
 from muttd.rules.compile import compile_rules, oids_of, text_of
-from muttd.rules.engine import CompiledRule, RuleSet, Trial, message_of, texts_of
+from muttd.rules.engine import CompiledRule, RuleSet, Trial
 from muttd.rules.model import Rule, RuleBook
+from muttd.rules.texts import message_of, texts_of
 
 # More are not read by anybody.
 MAX_TRIED = 100

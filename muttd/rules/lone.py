@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from muttd.event import Event
 from muttd.rules.compile import compiled_rules_of, oids_of, text_of
-from muttd.rules.engine import CompiledRule, folded, texts_of
+from muttd.rules.engine import CompiledRule
 from muttd.rules.hosts import HostIndex
 from muttd.rules.model import Rule
 from muttd.rules.oid import OidTree
+from muttd.rules.texts import folded, texts_of
 
 # Hosts whose answer is remembered; then it begins anew.
 _MAX_REMEMBERED = 100_000

@@ -22,8 +22,8 @@ from hashlib import blake2b
 
 from muttd.decision import Decision
 from muttd.event import Event, Transport, Varbind
-from muttd.rules.engine import message_of
 from muttd.rules.template import template_of, varying_parts
+from muttd.rules.texts import message_of
 
 # What Moogsoft keeps of a signature.
 MAX_SIGNATURE_OCTETS = 767

@@ -38,9 +38,15 @@ from muttd.workers.verdicts import Judged, judged
 from muttd.workers.volume import Volume
 
 _WAIT_S = 1.0
-# From one round to the next, as long as there is little to do: a round costs as much for one event
-# as for a hundred.
+# From one round to the next, unless it was full: a round costs as much for one event as for a
+# hundred; and with many events the second, because each group of them is counted once a round.
 _ROUND_S = 0.05
+_BUSY_ROUND_S = 0.15
+_BUSY_EVENTS = 500
+# Entries of the first round; every full one may be followed by one twice as large, up to the most
+# that the policy allows, and to about as many octets.
+_FIRST_ENTRIES = 16
+_ROUND_OCTETS = 8 * 2**20
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +57,7 @@ class AlerterPolicy:
 
     Attributes:
         consumer: This daemon's name in the queue.
-        batch_entries: Entries taken at once.
+        batch_entries: Entries taken at once, at most.
         claim_idle_s: Silence after which another consumer's entries are taken over.
         router: Where alerts go.
         dynamic: What operators change: retries, and whether unmatched events are stored.
@@ -139,6 +145,7 @@ class Alerter:
         self._hand = InHand(neighbours.queue, policy.consumer, metrics.failures)
         self._next_claim = trio.current_time()
         self._lag_s = 0.0
+        self._most = min(_FIRST_ENTRIES, policy.batch_entries)
         self._stop_asked = trio.Event()
         self._stopped = trio.Event()
         self._tally = dict.fromkeys(metrics.by_name, 0)
@@ -168,10 +175,19 @@ class Alerter:
                     if not entries:
                         continue
                     began = trio.current_time()
+                    is_full = len(entries) >= self._most
+                    self._most = self._most_after(entries)
                     await give.send(await self._decide(entries))
-                    if len(entries) < self._policy.batch_entries:
-                        with trio.move_on_at(began + _ROUND_S):
+                    if not is_full:
+                        is_busy = sum(entry.item_count for entry in entries) >= _BUSY_EVENTS
+                        with trio.move_on_at(began + (_BUSY_ROUND_S if is_busy else _ROUND_S)):
                             await self._stop_asked.wait()
+
+    def _most_after(self, entries: Sequence[Entry]) -> int:
+        octets = sum(len(entry.payload) for entry in entries)
+        affordable = _ROUND_OCTETS * len(entries) // max(1, octets)
+        wanted = self._most if len(entries) < self._most else 2 * len(entries)
+        return max(1, min(wanted, affordable, self._policy.batch_entries))
 
     async def _take(self) -> list[Entry]:
         """What is next; nothing when nothing came."""
@@ -187,7 +203,7 @@ class Alerter:
         return entries
 
     async def _take_once(self) -> list[Entry]:
-        consumer, count = self._policy.consumer, self._policy.batch_entries
+        consumer, count = self._policy.consumer, self._most
         if not self._hand.entries and trio.current_time() >= self._next_claim:
             idle_s = self._policy.claim_idle_s
             self._next_claim = trio.current_time() + idle_s / 2

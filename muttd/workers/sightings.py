@@ -23,8 +23,9 @@ from muttd.decision import Decided
 from muttd.dynamic import Dynamic, DynamicSettings
 from muttd.event import Event, Transport
 from muttd.queue.ledger import SLOTS, Counted, Sighting, to_microseconds
-from muttd.rules.engine import RuleSet, message_of
+from muttd.rules.engine import RuleSet
 from muttd.rules.template import Templates
+from muttd.rules.texts import message_of
 
 # Of a group in the ledger: no two groups of one site have the same.
 _KEY_OCTETS = 12

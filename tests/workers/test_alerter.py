@@ -22,7 +22,7 @@ from muttd.queue.contract import Batch, Queue, Stream
 from muttd.queue.fanout import DecidedBatch, LocalFanout
 from muttd.queue.letters import LetterKind, LetterQuery
 from muttd.rules.model import RuleDraft
-from muttd.store.contract import Change, EventQuery, Store, Window
+from muttd.store.contract import Change, EventQuery, Rows, Store, Window
 from muttd.workers.alerter import Alerter, AlerterMetrics, AlerterPolicy, Neighbours
 from muttd.workers.routing import Router, Routes
 from muttd.workers.rules_watch import RulesWatch
@@ -346,3 +346,38 @@ async def wait_pending(scene: Scene, count: int) -> None:
         return bool((await scene.queue.depth(Stream.INGEST)).pending_items == count)
 
     await wait_until(is_so)
+
+
+def spy_on_rounds(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many entries each round has, from now on: an entry's rows are one Rows."""
+    sizes: list[int] = []
+    record_rows = scene.store.record_rows
+
+    async def spy(rows: Sequence[Rows], *args: Any) -> None:
+        sizes.append(len(rows))
+        await record_rows(rows, *args)
+
+    monkeypatch.setattr(scene.store, "record_rows", spy, raising=False)
+    return sizes
+
+
+async def test_rounds_grow_while_there_is_more_than_they_hold(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = await start(batch_entries=64)
+    sizes = spy_on_rounds(scene, monkeypatch)
+    await scene.queue.append(Stream.INGEST, [Batch(encode_events([an_event("x")]), 1)] * 130)
+    await scene.wait_items(Stream.INGEST, 0)
+    assert sizes == [16, 32, 64, 18]
+
+
+async def test_rounds_hold_about_as_many_octets_at_most(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = Batch(encode_events([an_event("x")]), 1)
+    monkeypatch.setattr("muttd.workers.alerter._ROUND_OCTETS", 5 * len(batch.payload))
+    scene = await start(batch_entries=64)
+    sizes = spy_on_rounds(scene, monkeypatch)
+    await scene.queue.append(Stream.INGEST, [batch] * 30)
+    await scene.wait_items(Stream.INGEST, 0)
+    assert sizes == [16, 5, 5, 4]
