@@ -144,7 +144,8 @@ class RuleSet:
             for where in ENVIRONMENTS
         )
 
-        self._priorities = {c.rule.id: c.rule.priority for c in parts.rules}
+        self.compiled_rules = parts.rules
+        self._by_id = {c.rule.id: c.rule for c in parts.rules}
         self._bare = frozenset(
             rank for rank, compiled in enumerate(parts.rules) if not compiled.has_pattern
         )
@@ -152,9 +153,14 @@ class RuleSet:
     def __len__(self) -> int:
         return sum(compiled.pattern is compiled.rule for compiled in self._parts.rules)
 
-    def priority_of(self, rule_id: int) -> int | None:
-        """The priority of a rule that takes part."""
-        return self._priorities.get(rule_id)
+    def rule_of(self, rule_id: int) -> Rule | None:
+        """A rule that takes part."""
+        return self._by_id.get(rule_id)
+
+    def decide_bare(self, event: Event) -> Decision:
+        """The decision of an event that no rule with a pattern matches."""
+        facts = self._facts(event.hostname, event.source_ip)
+        return self._decisions[facts.environment][facts.first[event.severity]]
 
     def decide(self, event: Event) -> Decision:
         """The decision of the first rule, in (priority, id) order, that matches."""

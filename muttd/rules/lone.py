@@ -6,6 +6,7 @@ one. Both come to the same; tests/rules/test_lone.py holds them to it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from muttd.event import Event
@@ -67,23 +68,30 @@ class LoneRule:
         self._hosts = HostIndex(list(hosts)) if hosts else None
         self._known_hosts: dict[tuple[str, str], bool] = {}
 
+    def places(self, events: Sequence[Event]) -> list[int]:
+        """Which of them it matches, rising."""
+        [first, *others] = self._patterns
+        if not others and not first.compiled.has_pattern and self._hosts is None:
+            severities = first.compiled.severities
+            return [n for n, event in enumerate(events) if severities >> event.severity & 1]
+        matches = self.matches
+        return [n for n, event in enumerate(events) if matches(event)]
+
     def matches(self, event: Event) -> bool:
         """Whether the rule matches the event, or the event ends its problem."""
         severity = event.severity
-        return any(
-            pattern.compiled.severities >> severity & 1 and pattern.holds(event)
-            for pattern in self._patterns
-        ) and self._names_host(event)
+        for pattern in self._patterns:
+            if pattern.compiled.severities >> severity & 1 and pattern.holds(event):
+                return self._hosts is None or self._names_host(self._hosts, event)
+        return False
 
-    def _names_host(self, event: Event) -> bool:
-        if self._hosts is None:
-            return True
+    def _names_host(self, hosts: HostIndex, event: Event) -> bool:
         host = (event.hostname, event.source_ip)
         known = self._known_hosts.get(host)
         if known is None:
             if len(self._known_hosts) >= _MAX_REMEMBERED:
                 self._known_hosts.clear()
-            known = self._known_hosts[host] = bool(self._hosts.keys_of(*host))
+            known = self._known_hosts[host] = bool(hosts.keys_of(*host))
         return known
 
 

@@ -13,8 +13,10 @@ an empty message, for which the engine lets structured data stand in, are propos
 from __future__ import annotations
 
 import re
+import threading
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import accumulate
 
 import hyperscan
@@ -25,8 +27,10 @@ from muttd.rules.literals import required_literals
 from muttd.rules.model import MatchType, Rule
 from muttd.rules.oid import normalised_oid
 
-# Shorter ones are in nearly every event.
+# Shorter ones are in nearly every event; shorter than a good one, in many.
 _MIN_LITERAL = 2
+_GOOD_LITERAL = 4
+_NONE_SHARED: Mapping[str, int] = {}
 # What stands between app_name, procid and message, and around structured data.
 _SEAM = re.compile(r"[\[\]:]+")
 _PRINTABLE = re.compile(r"[ -~]+")
@@ -40,10 +44,15 @@ FOLDING_ONTO_ASCII = (
 _EMPTY_MESSAGE = rb"(?:syslog-udp|syslog-tcp|syslog-tls|snmp|http)[\x00-\x07]\xa0"
 
 
-def must_hold(rule: Rule) -> frozenset[str] | None:
+def must_hold(rule: Rule, shared: Mapping[str, int] = _NONE_SHARED) -> frozenset[str] | None:
     """Literals, one of which the octets of every event that the rule matches hold.
 
     A rule with clear_match decides about the events that end its problem too.
+
+    Args:
+        rule: It.
+        shared: How many rules may be told apart by a literal: of several, one that few share is
+            taken, because words that many rules name are what many events say.
 
     Returns:
         Casefolded ASCII; None when there is nothing that they must hold.
@@ -54,23 +63,39 @@ def must_hold(rule: Rule) -> frozenset[str] | None:
         if text is None:
             continue
         has_pattern = True
-        literals = _of_text(text, rule.match_type)
-        if literals is None:
+        choices = _of_text(text, rule.match_type)
+        if not choices:
             return _of_host(rule.host_pattern)
-        found |= literals
+        found |= max(choices, key=lambda some: _worth(some, shared))
     return frozenset(found) if has_pattern else _of_host(rule.host_pattern)
 
 
-def _of_text(text: str, match_type: MatchType) -> frozenset[str] | None:
+def shared_literals(rules: Iterable[Rule]) -> Counter[str]:
+    """How many of these rules may be told apart by a literal."""
+    return Counter(
+        literal
+        for rule in rules
+        for text in (text_of(rule), rule.clear_match)
+        if text is not None
+        for literal in frozenset[str]().union(*_of_text(text, rule.match_type))
+    )
+
+
+def _worth(literals: Collection[str], shared: Mapping[str, int]) -> tuple[int, int, int]:
+    shortest = min(map(len, literals))
+    return min(shortest, _GOOD_LITERAL), -max(shared.get(one, 0) for one in literals), shortest
+
+
+def _of_text(text: str, match_type: MatchType) -> list[frozenset[str]]:
+    """One of each of these must be there."""
     if match_type is MatchType.OID_PREFIX:
-        return frozenset({normalised_oid(text)})
-    if match_type is MatchType.CONTAINS:
-        return _whole({text.casefold()})
-    usable = [whole for some in required_literals(text) if (whole := _whole(some)) is not None]
-    return max(usable, key=lambda some: min(map(len, some)), default=None)
+        return [frozenset({normalised_oid(text)})]
+    whole = match_type is MatchType.CONTAINS
+    requirements = [frozenset({text.casefold()})] if whole else required_literals(text)
+    return [part for some in requirements if (part := _whole(some)) is not None]
 
 
-def _whole(literals: set[str] | frozenset[str]) -> frozenset[str] | None:
+def _whole(literals: frozenset[str]) -> frozenset[str] | None:
     """The longest part of each that stands in one text; None if one has none."""
     parts = set()
     for literal in literals:
@@ -95,15 +120,16 @@ def _of_host(pattern: str | None) -> frozenset[str] | None:
 
 
 class Sieve:
-    """Lets through what may match a rule.
+    """Lets through what may hold a literal.
 
     Args:
-        rule: The rule.
+        literals: As must_hold() gives them; None: everything may be what is looked for.
     """
 
-    def __init__(self, rule: Rule) -> None:
-        literals = must_hold(rule)
+    def __init__(self, literals: frozenset[str] | None) -> None:
         self._database: hyperscan.Database | None = None
+        # One scratch space per database: two threads must not scan with it at once.
+        self._lock = threading.Lock()
         if literals is not None:
             self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
             self._database.compile(
@@ -118,10 +144,11 @@ class Sieve:
         ends = list(accumulate(map(len, encoded)))
         found: set[int] = set()
         # A match across a border only proposes one too many.
-        self._database.scan(
-            b"".join(encoded),
-            match_event_handler=lambda _id, _from, to, *_: found.add(bisect_left(ends, to)),
-        )
+        with self._lock:
+            self._database.scan(
+                b"".join(encoded),
+                match_event_handler=lambda _id, _from, to, *_: found.add(bisect_left(ends, to)),
+            )
         return sorted(found)
 
 

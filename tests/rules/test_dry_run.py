@@ -16,6 +16,7 @@ from slow_oracle import matching
 from test_engine import some_event, some_rule
 
 from muttd.decision import Handling
+from muttd.errors import StoreRefused
 from muttd.event import Event, encode_events
 from muttd.rules.dry_run import MAX_HOSTS, SHOWN_HOSTS, CountByRule, DryRun, Narrowed, Outcome
 from muttd.rules.model import MatchType, Rule, RuleDraft, SeverityOp
@@ -107,6 +108,18 @@ def test_it_says_what_the_engine_would_decide(seed: int, replaces: bool) -> None
         assert wins == outcome.newly + outcome.kept + expected.over.total()
 
 
+def test_a_rule_that_moves_back_keeps_what_no_other_takes() -> None:
+    rules = [
+        a_rule(1, match_string="down", priority=1),
+        a_rule(2, match_string="link", priority=5),
+        a_rule(3, match_string="fan", priority=9),
+    ]
+    run = DryRun(a_draft(match_string="down", priority=7), a_rule_set(*rules), rule_id=1)
+    events = [an_event(text) for text in ("down", "link down", "fan down", "link fan down")]
+    outcome = outcome_of(run, events)
+    assert (outcome.kept, counted(outcome.taken_first)) == (2, {2: 2})
+
+
 def test_hosts_hours_and_samples() -> None:
     run = DryRun(
         a_draft(match_string="down"), a_rule_set(a_rule(7, match_string="up")), max_samples=2
@@ -141,8 +154,34 @@ def test_memory_is_bounded_by_hosts_that_are_counted(monkeypatch: pytest.MonkeyP
 def test_others_have_the_processor_in_between() -> None:
     run = DryRun(a_draft(syslog_severity=5), a_rule_set())
     pauses: list[None] = []
-    run.feed([encode_events([an_event("x")])] * 1000, lambda: pauses.append(None))
-    assert len(pauses) > 30
+    run.feed([encode_events([an_event("x")])] * 10_000, lambda: pauses.append(None))
+    assert len(pauses) >= 39
+
+
+def test_large_events_are_judged_few_at_once() -> None:
+    run = DryRun(a_draft(syslog_severity=5), a_rule_set())
+    pauses: list[None] = []
+    large, huge = (encode_events([an_event("x" * octets)]) for octets in (10_000, 300_000))
+    run.feed([large] * 256 + [huge] * 3, lambda: pauses.append(None))
+    assert (run.outcome().matched, len(pauses)) == (259, 16 + 3)
+
+
+def test_hours_of_events_far_apart() -> None:
+    run = DryRun(a_draft(syslog_severity=5), a_rule_set())
+    events = [an_event("x", received_at=NOW - timedelta(minutes=20 * n)) for n in range(7)]
+    hour = NOW.replace(minute=0, second=0)
+    assert [(each.hour, each.count) for each in outcome_of(run, events).hours] == [
+        (hour - timedelta(hours=2), 3),
+        (hour - timedelta(hours=1), 3),
+        (hour, 1),
+    ]
+
+
+@pytest.mark.parametrize("encoded", [b"", b"\xc1", encode_events([an_event()] * 2)])
+def test_what_is_no_event_is_refused(encoded: bytes) -> None:
+    run = DryRun(a_draft(syslog_severity=5), a_rule_set())
+    with pytest.raises(StoreRefused):
+        run.feed([encoded], lambda: None)
 
 
 @pytest.mark.parametrize(

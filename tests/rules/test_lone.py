@@ -24,6 +24,7 @@ def test_random_rules(seed: int) -> None:
     for number in range(20):
         rule = replace(some_rule(number, source), is_active=True)
         decide, asked = a_rule_set(rule).decide, LoneRule(rule)
+        assert asked.places(events) == [n for n, e in enumerate(events) if decide(e).matched]
         for event in events:
             assert asked.matches(event) is decide(event).matched
             matched_count += asked.matches(event)

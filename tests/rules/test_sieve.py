@@ -13,11 +13,11 @@ from test_engine import EXPRESSIONS, is_usable, some_event, some_rule
 
 from muttd.event import Event, encode_events
 from muttd.rules.model import MatchType, Rule
-from muttd.rules.sieve import FOLDING_ONTO_ASCII, Sieve, must_hold
+from muttd.rules.sieve import FOLDING_ONTO_ASCII, Sieve, must_hold, shared_literals
 
 
 def lets_through(rule: Rule, *events: Event) -> list[int]:
-    return list(Sieve(rule).candidates([encode_events([event]) for event in events]))
+    return list(Sieve(must_hold(rule)).candidates([encode_events([event]) for event in events]))
 
 
 def test_every_character_that_folds_onto_ascii_is_known() -> None:
@@ -63,6 +63,16 @@ def test_a_rule_must_hold_what_stands_in_one_text(
     assert (found if found is None else set(found)) == expected
 
 
+def test_of_several_words_one_that_few_rules_share_is_looked_for() -> None:
+    patterns = (r"interface \w+ is down", r"interface \w+ of lc\d", r"interface \w+ failed")
+    rules = [a_rule(match_type=MatchType.REGEX, match_string=each) for each in patterns]
+    shared = shared_literals([*rules, a_rule(match_string="Failed", clear_match="is down")])
+    assert shared == {"interface": 3, "is down": 2, "failed": 2, "of lc": 1}
+    expected = [frozenset({each}) for each in ("is down", "of lc", "failed")]
+    assert [must_hold(rule, shared) for rule in rules] == expected
+    assert [must_hold(rule) for rule in rules] == [frozenset({"interface"})] * 3
+
+
 def test_what_cannot_match_is_kept_back() -> None:
     rule = a_rule(match_string="link down")
     events = [an_event("fan up"), an_event("LINK Down"), an_event("a link"), an_event("link down")]
@@ -72,7 +82,9 @@ def test_what_cannot_match_is_kept_back() -> None:
 def test_a_match_across_two_events_is_none_that_counts() -> None:
     rule = a_rule(match_string="link down")
     first, second = encode_events([an_event("x")]), encode_events([an_event("y")])
-    assert list(Sieve(rule).candidates([first + b"link", b" down" + second, first])) == [1]
+    assert list(Sieve(must_hold(rule)).candidates([first + b"link", b" down" + second, first])) == [
+        1
+    ]
 
 
 def test_letters_that_fold_onto_ascii_are_let_through() -> None:
