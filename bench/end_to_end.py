@@ -136,13 +136,14 @@ def running_site(args: argparse.Namespace) -> Iterator[Site]:
                 "MUTTD_SYSLOG_TLS_CLIENT_CERT": "none",
                 "MUTTD_HTTP_TLS": "off",
             }
-        daemon = RunningDaemon(state_dir, environ).wait_ready()
+        daemon = RunningDaemon(state_dir, environ)
         stack.callback(daemon.kill)
+        daemon.wait_ready()
         write_rules(daemon, args.rules)
         yield Site(daemon, webhook, delivered, books, servers, postgres, ca)
 
 
-def write_rules(daemon: RunningDaemon, count: int) -> None:
+def write_rules(daemon: RunningDaemon, count: int, *, within_s: float = 60.0) -> None:
     """As many as that: those of stage_match.py, and last the two that match."""
     source = random.Random(1)
     rules = [_as_json(rule(number, source)) for number in range(max(0, count - 2))]
@@ -154,7 +155,7 @@ def write_rules(daemon: RunningDaemon, count: int) -> None:
         eventually(
             lambda: daemon.get("/api/v2/status")["rules"],
             lambda rules: rules["active"] == count,
-            within_s=60,
+            within_s=within_s,
         )
 
 

@@ -35,7 +35,7 @@ SUPERUSER = "postgres"
 DAEMON = "mutt"
 # Debian and PGDG keep the server's programs outside the PATH.
 _BIN_DIRS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
-_START_DEADLINE_S = 30.0
+_START_DEADLINE_S = 60.0
 _PORT_ATTEMPTS = 5
 
 # A test may stop the server at any time; none survives the machine.

@@ -40,7 +40,7 @@ HOST = "127.0.0.1"
 SERVICE = "mymaster"
 ADMIN, ADMIN_PASSWORD = "admin", "adminpass"
 _PORT_ATTEMPTS = 5
-_START_DEADLINE_S = 15.0
+_START_DEADLINE_S = 60.0
 _FAILOVER_DEADLINE_S = 30.0
 
 # No snapshots: a test kills it at any time, and fork() beside other tests costs memory.
