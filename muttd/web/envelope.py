@@ -203,7 +203,7 @@ class _Exchange:
     def _dressed(self, fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         dressed = [field for field in fields if field[0] not in _SET]
         names = {name for name, _ in dressed}
-        dressed.append((b"x-correlation-id", self._correlation_id.encode()))
+        dressed.append((b"x-correlation-id", self._correlation_id.encode("latin-1")))
         dressed += [field for field in _SECURITY_FIELDS if field[0] not in names]
         if self._is_api:
             dressed += _VERSION_FIELDS
