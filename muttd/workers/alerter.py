@@ -41,7 +41,7 @@ _WAIT_S = 1.0
 # From one round to the next, unless it was full: a round costs as much for one event as for a
 # hundred; and with many events the second, because each group of them is counted once a round.
 _ROUND_S = 0.05
-_BUSY_ROUND_S = 0.15
+_BUSY_ROUND_S = 0.2
 _BUSY_EVENTS = 500
 # Entries of the first round; every full one may be followed by one twice as large, up to the most
 # that the policy allows, and to about as many octets.

@@ -35,9 +35,10 @@ from muttd.sink import Load
 ENTRY_EVENTS = 256
 # Events of one append, so that its receipts do not wait for a whole buffer to be encoded.
 _APPEND_EVENTS = 4096
-# From one append to the next, as long as an entry is not full: an append costs as much for one
-# event as for a hundred.
-_GATHER_S = 0.01
+# From one append to the next, as long as there are not so many events: an append costs as much for
+# one event as for a hundred.
+_GATHER_S = 0.02
+_URGENT_EVENTS = 2 * ENTRY_EVENTS
 _RETRY_BASE_S = 0.1
 _RETRY_CAP_S = 5.0
 
@@ -78,7 +79,7 @@ class Intake:
         self._parcels: deque[_Parcel] = deque()
         self._waiting_events = 0
         self._arrived = trio.Event()
-        # There is an entry's worth, or somebody waits for his receipt.
+        # There are enough, or somebody waits for his receipt.
         self._urgent = trio.Event()
         self._appended_at = -_GATHER_S
         self._room = trio.lowlevel.ParkingLot()
@@ -158,7 +159,7 @@ class Intake:
         self._waiting_events += len(parcel.load)
         self._parcels.append(parcel)
         self._arrived.set()
-        if parcel.receipt is not None or self._waiting_events >= ENTRY_EVENTS:
+        if parcel.receipt is not None or self._waiting_events >= _URGENT_EVENTS:
             self._urgent.set()
 
     def _release(self, count: int) -> None:
@@ -188,7 +189,7 @@ class Intake:
                 room = None
 
     async def _let_gather(self) -> None:
-        if self._waiting_events < ENTRY_EVENTS:
+        if self._waiting_events < _URGENT_EVENTS:
             with trio.move_on_at(self._appended_at + _GATHER_S):
                 await self._urgent.wait()
         self._urgent = trio.Event()
