@@ -20,7 +20,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from operator import itemgetter
 from typing import Any
 
 import trio
@@ -35,9 +34,10 @@ from muttd.listeners.udp import Datagram, UdpSocket
 from muttd.protocol.mib import MibInForce
 from muttd.protocol.snmp import Notification, Pdu, Version, parse_notification
 from muttd.protocol.snmp_encode import encode_response
+from muttd.protocol.snmp_plain import read_plain_trap
 from muttd.protocol.snmp_text import TrapTexts
 from muttd.protocol.snmp_v3 import is_v3
-from muttd.protocol.snmp_varbind import SNMP_TRAP_COMMUNITY
+from muttd.protocol.snmp_varbind import ABOUT, SNMP_TRAP_COMMUNITY
 from muttd.protocol.usm import Opened, Usm
 from muttd.protocol.usm_sender import PendingKey
 from muttd.sink import Sink
@@ -53,8 +53,6 @@ _REPEATED_WITHIN_S = 60.0
 _VERSION_NAMES = {version: version.name.lower() for version in Version}
 # In the place of snmpTrapCommunity.0.
 _HIDDEN = b"***"
-# Of a varbind.
-_name_of = itemgetter(0)
 
 _log = logging.getLogger(__name__)
 
@@ -116,7 +114,7 @@ class TrapEvents:
         octets = datagram.octets
         if notification.security is None:
             octets = _without(notification.community, octets)
-        if SNMP_TRAP_COMMUNITY in map(_name_of, notification.varbinds):
+        if notification.trap_communities:
             notification, octets = _without_trap_communities(notification, octets)
         varbinds, message = self._texts.write(notification)
         attributes = _attributes(notification)
@@ -169,14 +167,15 @@ def _attributes(notification: Notification) -> dict[str, Any]:
 def _without_trap_communities(
     notification: Notification, octets: bytes
 ) -> tuple[Notification, bytes]:
-    # RFC 3584, 3.1: a proxy appends the community as a varbind.
-    varbinds = []
-    for varbind in notification.varbinds:
-        if varbind.name == SNMP_TRAP_COMMUNITY and isinstance(varbind.value, bytes):
-            octets = _without(varbind.value, octets)
-            varbind = varbind._replace(value=_HIDDEN)
-        varbinds.append(varbind)
-    return notification._replace(varbinds=tuple(varbinds)), octets
+    for secret in notification.trap_communities:
+        octets = _without(secret, octets)
+    varbinds = tuple(
+        varbind._replace(value=_HIDDEN)
+        if ABOUT.get(varbind.name) == SNMP_TRAP_COMMUNITY
+        else varbind
+        for varbind in notification.varbinds
+    )
+    return notification._replace(varbinds=varbinds), octets
 
 
 def _without(secret: bytes, octets: bytes) -> bytes:
@@ -328,11 +327,12 @@ class SnmpTraps:
 
     def _read(self, datagram: Datagram) -> _Reading | None:
         """What is in a datagram; None when it must wait for a key."""
-        if not is_v3(datagram.octets):
-            notification = parse_notification(datagram.octets)
+        octets = datagram.octets
+        if not is_v3(octets):
+            notification = read_plain_trap(octets) or parse_notification(octets)
             self._communities.refuse_unknown(notification.community)
             return notification, partial(encode_response, notification)
-        opened = self._usm.open(datagram.octets, now=time.monotonic())
+        opened = self._usm.open(octets, now=time.monotonic())
         if isinstance(opened, PendingKey):
             self._waits.add(opened, datagram)
             return None

@@ -29,7 +29,9 @@ from muttd.protocol.ber import (
     read_oid,
 )
 from muttd.protocol.snmp_varbind import (
+    ABOUT,
     SNMP_TRAP_ADDRESS,
+    SNMP_TRAP_COMMUNITY,
     SNMP_TRAP_ENTERPRISE,
     SNMP_TRAP_OID,
     SNMP_TRAPS,
@@ -114,6 +116,8 @@ class Notification(NamedTuple):
         sys_up_time: In hundredths of a second, 32 bits; None if there is none.
         varbinds: In wire order; for a v1 trap with the additions of RFC 3584, 3.1 (4).
         binding_octets: The content of variable-bindings as received, for the Response.
+        trap_communities: Values of snmpTrapCommunity.0, which a proxy adds (RFC 3584, 3.1): secrets
+            among the varbinds.
     """
 
     version: Version
@@ -129,6 +133,7 @@ class Notification(NamedTuple):
     sys_up_time: int | None
     varbinds: tuple[WireVarbind, ...]
     binding_octets: bytes
+    trap_communities: tuple[bytes, ...]
 
     @property
     def host_address(self) -> str | None:
@@ -228,6 +233,15 @@ def _parse_trap_v2(octets: bytes, at: int, end: int, head: _Head) -> Notificatio
         up_time.value & _32_BITS if up_time and isinstance(up_time.value, int) else None,
         tuple(varbinds),
         octets[start:stop],
+        _trap_communities(varbinds) if SNMP_TRAP_COMMUNITY in about else (),
+    )
+
+
+def _trap_communities(varbinds: list[WireVarbind]) -> tuple[bytes, ...]:
+    return tuple(
+        value
+        for name, _, value in varbinds
+        if ABOUT.get(name) == SNMP_TRAP_COMMUNITY and isinstance(value, bytes)
     )
 
 
@@ -280,4 +294,5 @@ def _parse_trap_v1(octets: bytes, at: int, end: int, head: _Head) -> Notificatio
         sys_up_time,
         tuple(normalised),
         octets[start:stop],
+        _trap_communities(varbinds) if SNMP_TRAP_COMMUNITY in about else (),
     )

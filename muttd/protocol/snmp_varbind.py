@@ -54,7 +54,13 @@ SNMP_TRAPS = "1.3.6.1.6.3.1.1.5"
 # The objects that say something about the notification itself. Agents are known to forget the .0.
 ABOUT = {
     oid: name
-    for name in (SYS_UP_TIME, SNMP_TRAP_OID, SNMP_TRAP_ENTERPRISE, SNMP_TRAP_ADDRESS)
+    for name in (
+        SYS_UP_TIME,
+        SNMP_TRAP_OID,
+        SNMP_TRAP_ENTERPRISE,
+        SNMP_TRAP_ADDRESS,
+        SNMP_TRAP_COMMUNITY,
+    )
     for oid in (name, name.removesuffix(".0"))
 }
 
@@ -124,6 +130,33 @@ def read_varbinds(octets: bytes, at: int, end: int) -> _Varbinds:
         if len(varbinds) > MAX_VARBINDS:
             raise MalformedTrap("more than 256 varbinds", at=begin, source="RFC 3416, 3")
     return varbinds, about
+
+
+def read_short_varbinds(octets: bytes, at: int, end: int) -> list[WireVarbind] | None:
+    """Read varbinds of at most 127 octets each, in half of the time.
+
+    Returns:
+        What read_varbinds() returns first; or None where it has to look closer, because one of them
+        is longer or at fault.
+
+    Raises:
+        IndexError: The last one is cut short.
+        MalformedBer: As read_varbinds, though perhaps about another one.
+    """
+    varbinds = []
+    while at < end:
+        begin = at
+        length = octets[at + 1]
+        at += 2 + length
+        whole = octets[begin:at]
+        varbind = _known.get(whole)
+        if varbind is None:
+            if length > 0x7F or at > end or octets[begin] != SEQUENCE:
+                return None
+            varbind = _read_varbind(octets, begin + 2, at)
+            _remember(whole, varbind)
+        varbinds.append(varbind)
+    return varbinds if at == end else None
 
 
 def _read_varbind(octets: bytes, start: int, end: int) -> WireVarbind:

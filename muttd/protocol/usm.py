@@ -31,6 +31,7 @@ from muttd.protocol.ber import OCTET_STRING, read_element, read_header, read_int
 from muttd.protocol.recent import Recent
 from muttd.protocol.snmp import Notification, Pdu, Security, Version, parse_pdu
 from muttd.protocol.snmp_encode import encode_pdu, encode_response_pdu
+from muttd.protocol.snmp_plain import read_plain_pdu
 from muttd.protocol.snmp_v3 import (
     LEVEL,
     LEVEL_NAMES,
@@ -308,7 +309,10 @@ def _read_data(message: V3Message, octets: bytes, key: Key, decryptor: Decryptor
         message.engine_id,
         context_name.decode(errors="replace"),
     )
-    notification = parse_pdu(octets, at, end, (Version.V3, b""), security)
+    head = (Version.V3, b"")
+    notification = read_plain_pdu(octets, at, end, head, security)
+    if notification is None:
+        notification = parse_pdu(octets, at, end, head, security)
     return Opened(notification, message.msg_id, key, context_engine_id, context_name)
 
 

@@ -198,11 +198,12 @@ async def test_another_request_id_is_another_event(scene: Scene) -> None:
     assert len(scene.sink.events) == 2
 
 
-async def test_a_community_that_a_proxy_appended_is_hidden(scene: Scene) -> None:
-    varbind = WireVarbind("1.3.6.1.6.3.18.1.4.0", "OCTET STRING", b"TOPSECRET")
+@pytest.mark.parametrize("instance", [".0", ""], ids=["whole", "without its .0"])
+async def test_a_community_that_a_proxy_appended_is_hidden(scene: Scene, instance: str) -> None:
+    varbind = WireVarbind(f"1.3.6.1.6.3.18.1.4{instance}", "OCTET STRING", b"TOPSECRET")
     scene.sender.send(encode_v2c_trap(b"s3cret", LINK_DOWN, [varbind]))
     await scene.wait_received(1)
     [event] = scene.sink.events
-    assert "snmpTrapCommunity.0=***" in event.message
+    assert f"snmpTrapCommunity{instance}=***" in event.message
     assert b"TOPSECRET" not in encode_events([event])
     assert b"s3cret" not in encode_events([event])

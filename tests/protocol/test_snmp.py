@@ -10,8 +10,14 @@ from trap_corpus import BAD, CASES, GOOD, Case, shipped_mib
 from muttd import errors
 from muttd.errors import MalformedTrap, PeerError
 from muttd.protocol.snmp import MAX_MESSAGE_OCTETS, parse_notification
-from muttd.protocol.snmp_encode import V1Trap, encode_v1_trap, encode_v2c_inform
+from muttd.protocol.snmp_encode import (
+    V1Trap,
+    encode_v1_trap,
+    encode_v2c_inform,
+    encode_v2c_trap,
+)
 from muttd.protocol.snmp_text import describe
+from muttd.protocol.snmp_varbind import SNMP_TRAP_COMMUNITY, WireVarbind
 
 
 @pytest.mark.parametrize("case", GOOD, ids=str)
@@ -135,3 +141,12 @@ def test_the_agent_is_the_host_unless_its_address_is_zero(
     notification = parse_notification(encode_v1_trap(b"public", V1Trap(agent_addr=agent_addr)))
     assert notification.agent_addr == agent_addr
     assert notification.host_address == host
+
+
+@pytest.mark.parametrize("name", [SNMP_TRAP_COMMUNITY, SNMP_TRAP_COMMUNITY.removesuffix(".0")])
+def test_communities_among_the_varbinds_are_told_apart(name: str) -> None:
+    varbinds = [WireVarbind(name, "OCTET STRING", b"s3cret"), WireVarbind(name, "INTEGER", 5)]
+    v1 = encode_v1_trap(b"public", V1Trap(), varbinds)
+    for octets in (v1, encode_v2c_trap(b"public", "1.3.6.1.6.3.1.1.5.1", varbinds)):
+        assert parse_notification(octets).trap_communities == (b"s3cret",)
+    assert parse_notification(encode_v1_trap(b"public", V1Trap())).trap_communities == ()
