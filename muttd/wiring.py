@@ -23,6 +23,7 @@ from muttd.event_ids import EventIds
 from muttd.listeners.bind import BoundSocket, adopt, bind, bind_mistake
 from muttd.listeners.inherited import take_matching, unused_mistakes
 from muttd.queue.bulletin import Topic
+from muttd.rush import Rush
 from muttd.settings import Settings, configured_keys
 from muttd.settings_values import Address
 from muttd.state_dir import instance_id
@@ -136,6 +137,7 @@ class Parts:
     meta_alerts: MetaAlerts
     outbound: Outbound
     volume: Volume
+    rush: Rush
 
 
 @asynccontextmanager
@@ -159,8 +161,7 @@ async def open_parts(
         # where a state directory was copied to another host.
         consumer = f"{settings.daemon_name}.{own_id}"
         dynamic = Dynamic(settings.dynamic, configured=configured_keys(settings))
-        scene = (registry, own_id)
-        backends = await stack.enter_async_context(open_backends(settings, scene))
+        backends = await stack.enter_async_context(open_backends(settings, (registry, own_id)))
         queue, store, fanout = backends.queue, backends.store, backends.fanout
         accounts = Accounts(registry)
         event_ids = EventIds()
@@ -198,6 +199,7 @@ async def open_parts(
             meta_alerts=MetaAlerts(neighbours, policy, MetaMetrics(registry)),
             outbound=outbound,
             volume=neighbours.volume,
+            rush=neighbours.rush,
         )
 
 

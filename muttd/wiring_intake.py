@@ -65,7 +65,10 @@ def start_intake(
     sockets: dict[str, list[UdpSocket]] = {
         name: [
             UdpSocket(
-                each.sock, receive_buffer_octets=buffer_octets, is_inherited=each.is_inherited
+                each.sock,
+                receive_buffer_octets=buffer_octets,
+                is_inherited=each.is_inherited,
+                rush=parts.rush,
             )
             for each in bound.entries(name)
         ]

@@ -36,9 +36,9 @@ MAY_IMPORT = {
     "dynamic": {"errors", "settings_table"},
     "queue": NOUNS | {"migrations", "sqlite_file", "backoff"},
     "store": NOUNS | {"migrations", "sqlite_file", "backoff", "rules.model"},
-    "listeners": NOUNS | {"protocol", "accounts", "sources"},
+    "listeners": NOUNS | {"protocol", "accounts", "sources", "rush"},
     "workers": NOUNS
-    | {"mibs", "queue", "store", "rules", "protocol", "accounts", "backoff", "dynamic"},
+    | {"mibs", "queue", "store", "rules", "protocol", "accounts", "backoff", "dynamic", "rush"},
     "web": NOUNS
     | {"api_keys", "queue", "store", "rules", "mibs", "protocol.mib", "accounts", "dynamic"},
     "legacy": NOUNS | {"rules", "settings_values"},
@@ -53,6 +53,7 @@ MAY_IMPORT = {
     "accounts": {"errors"},
     "backoff": set(),
     "pulse": set(),
+    "rush": set(),
     "notify": set(),
     "api_keys": {"event", "store.access"},
     "state_dir": {"errors"},

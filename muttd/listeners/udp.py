@@ -18,8 +18,10 @@ from pathlib import Path
 import msgspec
 import trio
 
-# As many as are parsed in well under the time in which the default receive buffer fills.
-MAX_BATCH = 256
+from muttd.rush import Rush
+
+# As many as arrive at 100 000/s while the other tasks have their turn, and taken in 3 ms.
+MAX_BATCH = 1024
 # From one batch to the next, unless it was full: to be woken costs as much as to take a dozen.
 _GATHER_S = 0.002
 # The longest UDP payload (RFC 768: a 16 bit length) fits.
@@ -65,16 +67,23 @@ class UdpSocket:
             CAP_NET_ADMIN (net.core.rmem_max).
         is_inherited: systemd holds the socket too and gives it to the next process: its buffer
             is as large as the socket unit says, and what we leave in it is not lost.
+        rush: Told of every full batch.
     """
 
     def __init__(
-        self, sock: socket.socket, *, receive_buffer_octets: int, is_inherited: bool = False
+        self,
+        sock: socket.socket,
+        *,
+        receive_buffer_octets: int,
+        is_inherited: bool = False,
+        rush: Rush | None = None,
     ) -> None:
         sock.setblocking(False)
         if not is_inherited:
             _enlarge_buffer(sock, receive_buffer_octets)
         self._is_inherited = is_inherited
         self._sock = sock
+        self._rush = rush or Rush()
         self._inode = os.fstat(sock.fileno()).st_ino
         table = "udp6" if sock.family == socket.AF_INET6 else "udp"
         self._table = Path("/proc/self/net", table)
@@ -107,8 +116,11 @@ class UdpSocket:
         await trio.sleep_until(self._next_drain_at)
         while not (batch := self._drain_nowait()):
             await trio.lowlevel.wait_readable(self._sock)
-        is_full = len(batch) == MAX_BATCH
-        self._next_drain_at = -math.inf if is_full else trio.current_time() + _GATHER_S
+        if len(batch) == MAX_BATCH:
+            self._rush.note_full()
+            self._next_drain_at = -math.inf
+        else:
+            self._next_drain_at = trio.current_time() + _GATHER_S
         return batch
 
     def _drain_nowait(self) -> list[Datagram]:

@@ -27,6 +27,7 @@ from muttd.pulse import Pulse
 from muttd.queue.contract import Batch, Entry, Queue, Stream
 from muttd.queue.fanout import DecidedBatch, Fanout
 from muttd.rules.engine import RuleSet
+from muttd.rush import Rush
 from muttd.store.contract import Rows, Store
 from muttd.workers.digest import Digest, Digester
 from muttd.workers.guard import Guard, Round
@@ -115,6 +116,7 @@ class Neighbours:
     rules: RulesWatch
     accounts: Accounts
     volume: Volume = field(default_factory=Volume)
+    rush: Rush = field(default_factory=Rush)
 
 
 class Alerter:
@@ -127,10 +129,7 @@ class Alerter:
     """
 
     def __init__(
-        self,
-        neighbours: Neighbours,
-        policy: AlerterPolicy,
-        metrics: AlerterMetrics,
+        self, neighbours: Neighbours, policy: AlerterPolicy, metrics: AlerterMetrics
     ) -> None:
         self._queue = neighbours.queue
         self._store = neighbours.store
@@ -138,6 +137,7 @@ class Alerter:
         self._rules = neighbours.rules
         self._volume = neighbours.volume
         self._accounts = neighbours.accounts
+        self._rush = neighbours.rush
         self._policy = policy
         self._metrics = metrics
         self._digester = Digester(neighbours.store, neighbours.fanout, policy.dynamic)
@@ -218,8 +218,7 @@ class Alerter:
         rule_set = self._rules.current
         outcome = Round()
         for entry in entries:
-            # Others get their turn between two entries.
-            await trio.lowlevel.checkpoint()
+            await self._rush.let_pass()
             self._digest(entry, self._guard.decide(entry, rule_set, outcome), rule_set, outcome)
         for transport, count in outcome.malformed.items():
             self._accounts.of_transport(transport).malformed += count

@@ -6,10 +6,9 @@ Syslog messages are queued as they came and parsed by whoever takes them (arriva
 somebody looks on: what the live feed shows has been parsed, and need not be parsed twice.
 
 While one append is on its way to the disk the next batch gathers by itself, and for some
-milliseconds more unless somebody waits for it: small and quick when it is quiet, large and cheap in
-a flood. The buffer is one of the three places where a good message
-can be lost, and only at the very end: what cannot be queued before the drain is over is counted
-as dropped.
+milliseconds more unless somebody waits for it: small and quick when it is quiet, large and cheap
+in a flood. The buffer is one of the three places where a good message can be lost, and only at the
+very end: what cannot be queued before the drain is over is counted as dropped.
 """
 
 from __future__ import annotations

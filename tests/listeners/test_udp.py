@@ -11,7 +11,7 @@ import pytest
 import trio
 from prometheus_client import CollectorRegistry
 from test_syslog_tcp import MemorySink
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from muttd.accounts import Account, Accounts
 from muttd.event_ids import EventIds
@@ -19,6 +19,7 @@ from muttd.listeners.bind import bind
 from muttd.listeners.syslog_arrivals import SyslogArrivals
 from muttd.listeners.syslog_udp import SyslogUdp
 from muttd.listeners.udp import MAX_BATCH, UdpSocket, plain_address
+from muttd.rush import Rush
 from muttd.sink import Load
 from muttd.sources import Sources, parse_sources
 
@@ -50,6 +51,33 @@ async def test_a_batch_has_all_that_is_there_up_to_its_limit(receiver: UdpSocket
     first, second = await receiver.wait_batch(), await receiver.wait_batch()
     assert (len(first), len(second)) == (MAX_BATCH, 10)
     assert [int(each.octets) for each in first + second] == list(range(MAX_BATCH + 10))
+
+
+async def test_a_full_batch_begins_a_rush_and_another_does_not(
+    mock_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    rush, passed = Rush(), 0
+    bound = bind("127.0.0.1", 0, socket.SOCK_DGRAM)
+    receiver = UdpSocket(bound.sock, receive_buffer_octets=1 << 24, rush=rush)
+
+    async def let_pass() -> None:
+        nonlocal passed
+        await rush.let_pass()
+        passed += 1
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for count in (MAX_BATCH - 1, MAX_BATCH):
+            for _ in range(count):
+                sender.sendto(b"x", ("127.0.0.1", receiver.port))
+            mock_clock.jump(0.01)
+            assert len(await receiver.wait_batch()) == count
+            nursery.start_soon(let_pass)
+            await wait_all_tasks_blocked()
+    assert passed == 1
+    mock_clock.jump(0.01)
+    await wait_all_tasks_blocked()
+    assert passed == 2
+    receiver.close()
 
 
 async def test_what_the_kernel_drops_is_counted() -> None:
