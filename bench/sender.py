@@ -43,8 +43,9 @@ def send(order: Order, begin: Callable[[], None]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as directory:
         log = Path(directory) / "log"
         command = [sys.executable, _LOAD, order.input, f"127.0.0.1:{order.port}", "--log", log]
-        command += ["--count", order.count, "--rate", order.rate, "--key", order.key]
-        command += ["--ports", order.ports]
+        command += ["--count", order.count, "--rate", order.rate]
+        # In one word, because a key may begin with a hyphen.
+        command += [f"--key={order.key}", "--ports", order.ports]
         command += [] if order.ca is None else ["--ca", order.ca]
         with subprocess.Popen(
             list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
