@@ -323,7 +323,9 @@ class SnmpTraps:
             taken.append((notification, datagram))
         if taken:
             events = self._events.of(taken, received_at)
-            await self._sink.put(LISTENER, events, partial(_call_all, receipts))
+            # Only who sends an inform waits for its being queued.
+            receipt = partial(_call_all, receipts) if receipts else None
+            await self._sink.put(LISTENER, events, receipt)
 
     def _read(self, datagram: Datagram) -> _Reading | None:
         """What is in a datagram; None when it must wait for a key."""

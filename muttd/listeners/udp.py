@@ -1,6 +1,6 @@
 """UDP as both datagram listeners use it: wait once, then drain.
 
-    wait_readable --> recvfrom, recvfrom, ... until EAGAIN or MAX_BATCH --> one batch
+    wait_readable --> recvfrom, recvfrom, ... until EAGAIN or max_batch --> one batch
           ^                                                                   |
           +---- nothing came --- two milliseconds, in which others come ------+
 
@@ -20,7 +20,7 @@ import trio
 
 from muttd.rush import Rush
 
-# As many as arrive at 100 000/s while the other tasks have their turn, and taken in 3 ms.
+# As many messages as arrive at 100 000/s while the other tasks have their turn; taken in 3 ms.
 MAX_BATCH = 1024
 # From one batch to the next, unless it was full: to be woken costs as much as to take a dozen.
 _GATHER_S = 0.002
@@ -68,6 +68,7 @@ class UdpSocket:
         is_inherited: systemd holds the socket too and gives it to the next process: its buffer
             is as large as the socket unit says, and what we leave in it is not lost.
         rush: Told of every full batch.
+        max_batch: Datagrams that are taken before the other tasks have their turn.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class UdpSocket:
         receive_buffer_octets: int,
         is_inherited: bool = False,
         rush: Rush | None = None,
+        max_batch: int = MAX_BATCH,
     ) -> None:
         sock.setblocking(False)
         if not is_inherited:
@@ -84,6 +86,7 @@ class UdpSocket:
         self._is_inherited = is_inherited
         self._sock = sock
         self._rush = rush or Rush()
+        self._max_batch = max_batch
         self._inode = os.fstat(sock.fileno()).st_ino
         table = "udp6" if sock.family == socket.AF_INET6 else "udp"
         self._table = Path("/proc/self/net", table)
@@ -112,11 +115,11 @@ class UdpSocket:
         return self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
 
     async def wait_batch(self) -> list[Datagram]:
-        """Wait for datagrams and take all that are there, at most MAX_BATCH; at least one."""
+        """Wait for datagrams and take all that are there, at most max_batch; at least one."""
         await trio.sleep_until(self._next_drain_at)
         while not (batch := self._drain_nowait()):
             await trio.lowlevel.wait_readable(self._sock)
-        if len(batch) == MAX_BATCH:
+        if len(batch) == self._max_batch:
             self._rush.note_full()
             self._next_drain_at = -math.inf
         else:
@@ -127,7 +130,7 @@ class UdpSocket:
         batch: list[Datagram] = []
         receive = self._sock.recvfrom
         texts = self._texts
-        for _ in range(MAX_BATCH):
+        for _ in range(self._max_batch):
             try:
                 octets, peer = receive(MAX_DATAGRAM_OCTETS)
             except BlockingIOError:
@@ -191,7 +194,7 @@ class UdpSocket:
             return
 
     def drain_rest_nowait(self) -> list[Datagram]:
-        """What the kernel holds right now, at most MAX_BATCH; for the last moments.
+        """What the kernel holds right now, at most max_batch; for the last moments.
 
         Nothing of an inherited socket: that is for the next process, and may never end.
         """
