@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Set
+from itertools import islice
 from typing import Any
 
 from pysmi.error import PySmiError
@@ -17,14 +18,28 @@ from pysmi.parser.smi import parserFactory
 from muttd.mibs.module import LANGUAGE_MODULES, Definition, Module, Oid, Parsed, Syntax
 from muttd.protocol.mib import NOTIFICATION, OBJECT
 
-_BEGINNING = re.compile(r"([a-zA-Z][\w-]*)[^\w{]*(?:\{[^{}]*\}\s*)?\bDEFINITIONS\s*::=\s*BEGIN\b")
+# A word is looked at from its first character only, and nothing is given back (++, *+): a text of
+# one word of megabytes would take hours otherwise.
+_BEGINNING = re.compile(
+    r"(?<![\w-])([a-zA-Z][\w-]*+)[^\w{]*+(?:\{[^{}]*+\}\s*+)?\bDEFINITIONS\s*+::=\s*+BEGIN\b"
+)
 # Of the annotations that NMS vendors agreed on, the one that says what no MIB says otherwise.
 _ANNOTATION = re.compile(
-    r"\b([a-zA-Z][\w-]*)\s+(?:TRAP-TYPE|NOTIFICATION-TYPE)\b|--#SEVERITY\s+\"?([A-Za-z]+)"
+    r"(?<![\w-])([a-zA-Z][\w-]*+)\s++(?:TRAP-TYPE|NOTIFICATION-TYPE)\b"
+    r"|--#SEVERITY\s++\"?([A-Za-z]+)"
 )
 # What people read, and the parser need not: nine tenths of a text. A comment ends with its line,
 # as net-snmp has it and vendors write it; by X.680, 12.6.3, the next "--" would end it too.
 _PROSE = re.compile(r'(DISPLAY-HINT\s*)?("[^"]*(?:""[^"]*)*")|--[^\n]*')
+# As the grammar has them. The parser takes some 8 us for each, whatever it is; the largest of
+# vendors' texts have 5 000 objects of 25 words.
+_WORD = re.compile(r'[\w-]+|::=|""|[^\w\s]')
+_MAX_WORDS = 500_000
+# From these words pysmi skips to their end, and where there is none it looks through all the rest
+# for each of them, 40 ms of four megabytes. But for the texts of SMI itself, which are not parsed,
+# a module has one EXPORTS at most.
+_SKIPPED = re.compile(r"\b(?:MACRO|CHOICE|EXPORTS)\b")
+_MAX_SKIPPED = 64
 SEVERITY_WORDS = {
     "EMERGENCY": 0,
     "FATAL": 1,
@@ -66,8 +81,15 @@ class MibParser:
             return Parsed(error="is no MIB: DEFINITIONS ::= BEGIN is nowhere in it")
         if beginning[1] in LANGUAGE_MODULES:
             return Parsed(modules=[Module(name=beginning[1])])
+        bare = _PROSE.sub(_without_prose, text)
+        for pattern, most, what in (
+            (_WORD, _MAX_WORDS, "words"),
+            (_SKIPPED, _MAX_SKIPPED, "MACRO, CHOICE and EXPORTS"),
+        ):
+            if sum(1 for _ in islice(pattern.finditer(bare), most + 1)) > most:
+                return Parsed(error=f"has more than {most} {what}")
         try:
-            trees = self._parser.parse(_PROSE.sub(_without_prose, text))
+            trees = self._parser.parse(bare)
             severities = dict(_annotated(text))
             modules = [_module(tree, severities) for tree in trees]
         except PySmiError as exc:

@@ -121,6 +121,39 @@ def test_a_chain_of_any_length_ends() -> None:
     assert problems[-1] == "and 4980 more"
 
 
+def test_one_type_and_ten_thousand_objects_are_no_ten_gigabytes() -> None:
+    """What is made of the modules is written to disk with the syntax of each object."""
+    names = Syntax("E " + ",".join(f"value{number}={number}" for number in range(3000)))
+    objects = [
+        Definition(f"a{number}", OBJECT, ("enterprises", 424246, number), Syntax(type_name="A"))
+        for number in range(10_000)
+    ]
+    found = linked([module_with(*objects, A=names)])
+    assert len(found.facts) == found.modules[0].object_count == 10_000
+    texts = [fact.syntax for fact in found.facts.values()]
+    assert texts[0] == names.text
+    assert sum(map(len, texts)) < 2**25
+    assert "its values have more names than can be kept" in found.modules[0].problems[0]
+
+
+def test_an_enumeration_that_is_too_long_leaves_room_for_others() -> None:
+    longest = Syntax("E " + "a" * 65_536 + "=1")
+    module = module_with(
+        Definition("a", OBJECT, ("enterprises", 1), longest),
+        Definition("b", OBJECT, ("enterprises", 2), Syntax("E up=1")),
+    )
+    found = linked([module])
+    assert [fact.syntax for fact in found.facts.values()] == ["", "E up=1"]
+    assert found.modules[0].problems == ["a: its values have more names than can be kept"]
+
+
+def test_what_hangs_below_the_same_mistake_says_the_same() -> None:
+    children = [Definition(f"a{number}", "", ("p", number)) for number in range(3)]
+    assert problems_of(Definition("p", "", ("nobody", 1)), *children) == [
+        f"{name}: nobody is neither defined nor imported" for name in ("p", "a0", "a1", "a2")
+    ]
+
+
 def test_types_in_a_circle_say_nothing() -> None:
     module = module_with(
         Definition("a", OBJECT, ("enterprises", 424246, 1), Syntax(type_name="A")),

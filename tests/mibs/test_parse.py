@@ -113,6 +113,36 @@ def test_hints_are_one_line_and_keep_their_dashes() -> None:
     }
 
 
+_HEAD = "A-MIB DEFINITIONS ::= BEGIN IMPORTS enterprises FROM SNMPv2-SMI;\n"
+_MILLIONS = 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("a" * _MILLIONS, "is no MIB"),
+        ("a" + "-" * _MILLIONS, "is no MIB"),
+        ("a-" * (_MILLIONS // 2), "is no MIB"),
+        ("a {" + "b " * (_MILLIONS // 2), "is no MIB"),
+        ("a DEFINITIONS " * (_MILLIONS // 14), "is no MIB"),
+        (_HEAD + "END\n--" + "a-" * (_MILLIONS // 2), None),
+        (_HEAD + "END\n--a" + " " * _MILLIONS, None),
+        (_HEAD + "MODULE-IDENTITY MACRO ::= BEGIN x " * 65, "more than 64 MACRO, CHOICE"),
+        (_HEAD + "A ::= CHOICE { x " * 65, "more than 64 MACRO, CHOICE"),
+        (_HEAD + "EXPORTS " * 65, "more than 64 MACRO, CHOICE"),
+        (_HEAD + "MACRO " * 64 + " \n" * (_MILLIONS // 8), "line 2: is not as SMI has it"),
+        (_HEAD + "a OBJECT IDENTIFIER ::= { b" + " 1" * 500_000, "more than 500000 words"),
+        (_HEAD + '"" ' * 500_000, "more than 500000 words"),
+        (_HEAD + "." * 500_000, "more than 500000 words"),
+    ],
+    ids=lambda value: value[-12:] if value and len(value) > 100 else value,
+)
+def test_a_text_made_to_cost_time_costs_none(text: str, error: str | None) -> None:
+    """Without the limits each takes minutes to hours, or the 20 s of CPU time that there are."""
+    found = parser().parse(text).error
+    assert found is None if error is None else error in (found or "")
+
+
 def test_mutated_texts_are_understood_or_refused_and_nothing_else() -> None:
     dice = random.Random(2578)
     texts = [path.read_text() for path in sorted(CORPUS.iterdir())]
