@@ -22,6 +22,7 @@ from urllib.parse import unquote_to_bytes
 import h11
 import trio
 
+from muttd.listeners.direct_socket import DirectSocket
 from muttd.listeners.http_answer import RefusedRequest, error_answer, log_failure
 from muttd.listeners.http_exchange import Exchange
 from muttd.listeners.http_options import (
@@ -69,6 +70,7 @@ class HttpConnection:
             h11.SERVER, max_incomplete_event_size=options.limits.max_head_octets
         )
         self._stream = stream
+        self._direct = DirectSocket(stream) if isinstance(stream, trio.SocketStream) else None
         self._app = app
         self._client = client
         self._server = server
@@ -126,7 +128,7 @@ class HttpConnection:
         self._request_deadline = now + limits.request_timeout_s if not is_idle else math.inf
         self._set_read_deadline(now + limits.idle_timeout_s if is_idle else self._request_deadline)
         if is_idle:
-            octets = await self._receive_octets()
+            octets = await self._receive_first_octets()
             plain = plain_request(
                 octets,
                 max_head_octets=limits.max_head_octets,
@@ -202,6 +204,13 @@ class HttpConnection:
             "server": self._server,
         }
 
+    async def _receive_first_octets(self) -> bytes:
+        if self._direct is None:
+            return await self._receive_octets()
+        octets = await self._direct.receive(RECEIVE_OCTETS)
+        self._octets_read += len(octets)
+        return octets
+
     async def _receive_octets(self) -> bytes:
         octets = bytes(await self._stream.receive_some(RECEIVE_OCTETS))
         self._octets_read += len(octets)
@@ -224,6 +233,16 @@ class HttpConnection:
         if octets:
             self.h11.receive_data(octets)
         return not octets
+
+    async def send_whole(self, octets: bytes) -> None:
+        """Send a whole answer, at once when the peer has room for it.
+
+        Only after a request that had to be waited for: a peer that sends many in advance would
+        keep the loop for as long as they take.
+        """
+        sent = 0 if self._direct is None else self._direct.send_nowait(octets)
+        if sent < len(octets):
+            await self.send_octets(octets[sent:])
 
     async def send_octets(self, octets: bytes) -> None:
         """Send, piece by piece; a peer that does not take one in time is cut off."""

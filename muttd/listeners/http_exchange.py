@@ -193,13 +193,15 @@ class Exchange:
         body, has_more = message.get("body", b""), message.get("more_body", False)
         if self._plain is not None and self.outcome is not None:
             raise RuntimeError("http.response.body came after the end of the answer")
-        octets = None if has_more else self._plain_octets(body)
-        if octets is None:
-            octets = self._h11_octets(body, has_more=has_more)
+        plain = None if has_more else self._plain_octets(body)
+        octets = self._h11_octets(body, has_more=has_more) if plain is None else plain
         if self._refused is not None:
             return
         try:
-            await self._connection.send_octets(octets)
+            if plain is not None:
+                await self._connection.send_whole(plain)
+            else:
+                await self._connection.send_octets(octets)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
             self._is_gone = True
             self._ended.set()

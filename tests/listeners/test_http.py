@@ -210,6 +210,55 @@ async def test_a_stalled_download_is_cut_off_while_others_are_served() -> None:
         await _wait_value(site, 1, "muttd_http_connections")
 
 
+async def _large(scope: Any, receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"x" * 20 * MEBIBYTE})
+
+
+async def test_a_large_answer_reaches_a_slow_peer_whole() -> None:
+    async with listening(_large, LIMITS) as site:
+        client = await site.connect()
+        for _ in range(2):
+            await client.send(request())
+            await _wait_blocked()
+            assert (await client.answer(b"POST")).body == b"x" * 20 * MEBIBYTE
+
+
+async def test_a_peer_that_does_not_read_its_answer_is_cut_off() -> None:
+    async with listening(_large, HttpLimits(max_body_octets=1, send_timeout_s=0.3)) as site:
+        client = await site.connect()
+        await client.send(request())
+        await _wait_value(site, 1, "muttd_http_requests_total", outcome="cut_off")
+        await _wait_value(site, 0, "muttd_http_connections")
+
+
+@pytest.mark.parametrize("is_reset", [False, True])
+async def test_a_peer_that_leaves_in_mid_answer_is_counted_as_gone(is_reset: bool) -> None:
+    async with listening(_large, LIMITS) as site:
+        client = await site.connect()
+        await client.send(request())
+        assert await client.stream.receive_some(1) == b"H"
+        if is_reset:
+            client.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        await client.stream.aclose()
+        await _wait_value(site, 1, "muttd_http_requests_total", outcome="gone")
+        await _wait_value(site, 0, "muttd_http_connections")
+
+
+async def test_requests_sent_in_advance_are_answered_in_order_beside_others() -> None:
+    echo = EchoApp()
+    async with listening(echo, LIMITS) as site:
+        hasty, other = await site.connect(), await site.connect()
+        bodies = [b"%d" % number for number in range(500)]
+        await hasty.send(b"".join(map(request, bodies)))
+        await other.send(request(b"other"))
+        assert (await other.answer(b"POST")).body == b"got other"
+        assert [(await hasty.answer(b"POST")).body for _ in bodies] == [b"got " + b for b in bodies]
+        # Not after all of those of one peer.
+        assert echo.bodies.index(b"other") < 400
+
+
 async def test_a_websocket_peer_that_does_not_read_is_cut_off() -> None:
     causes: list[BaseException | None] = []
 
