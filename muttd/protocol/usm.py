@@ -13,6 +13,7 @@ Sans-IO: time is passed in, Reports and Responses are returned as octets.
 
 from __future__ import annotations
 
+import functools
 import hmac
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -302,18 +303,21 @@ def _read_data(message: V3Message, octets: bytes, key: Key, decryptor: Decryptor
             raise
         # Authentic and senseless: it was encrypted with another key.
         raise DecryptionError("what was encrypted is no ScopedPDU", at=message.data_at) from None
-    security = Security(
-        # It is a user's, and those were read from text.
-        message.user_name.decode(),
-        LEVEL_NAMES[message.flags & LEVEL],
-        message.engine_id,
-        context_name.decode(errors="replace"),
-    )
+    security = _security_of(message.user_name, message.flags & LEVEL, message.engine_id)
+    if context_name:
+        security = security._replace(context_name=context_name.decode(errors="replace"))
     head = (Version.V3, b"")
     notification = read_plain_pdu(octets, at, end, head, security)
     if notification is None:
         notification = parse_pdu(octets, at, end, head, security)
     return Opened(notification, message.msg_id, key, context_engine_id, context_name)
+
+
+@functools.lru_cache(maxsize=1024)
+def _security_of(user_name: bytes, level: int, engine_id: bytes) -> Security:
+    """Without a context, as nearly all are."""
+    # It is a user's name, and those were read from text.
+    return Security(user_name.decode(), LEVEL_NAMES[level], engine_id, "")
 
 
 def _request_id(message: V3Message, octets: bytes) -> int:

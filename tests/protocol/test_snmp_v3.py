@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from usm_corpus import CASES, SENDER, Case, key_of, scoped_of, trap_of, user_of
 
 from muttd.errors import MalformedBer, MalformedTrap, PeerError, RefusedTrap
@@ -13,6 +17,7 @@ from muttd.protocol.snmp_v3 import (
     MAX_INT,
     Envelope,
     Key,
+    _read_plain,
     encode_message,
     is_v3,
     parse_message,
@@ -140,3 +145,85 @@ def test_a_scoped_pdu_is_opened() -> None:
     for cut in range(at):
         with pytest.raises(MalformedBer):
             read_scoped(scoped[:cut], 0, cut)
+
+
+def agrees(octets: bytes) -> bool:
+    """Whether the plain reader says anything; it is what the general one says, or the test fails.
+
+    With an octet behind it no message is plain.
+    """
+    plain = _read_plain(octets)
+    if plain is None:
+        return False
+    assert _read_plain(octets + b"\0") is None
+    assert plain == parse_message(octets + b"\0")
+    return True
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_what_net_snmp_writes_is_plain(case: Case) -> None:
+    assert agrees(case.octets)
+    for end in range(len(case.octets)):
+        assert not agrees(case.octets[:end])
+
+
+_ELEMENT_AT = st.integers(0, 11)
+_CHANGED = st.sampled_from([b"", b"\2\0", b"\2\1\x80", b"\2\5\0\0\0\0\1", b"\4\x21" + b"u" * 33])
+_LIMITS = st.sampled_from([0, 1, 127, 128, 65_507, MAX_INT, MAX_INT + 1, 2**32])
+
+
+@given(
+    st.lists(_LIMITS, min_size=4, max_size=4),
+    st.integers(0, 7),
+    st.sampled_from([3, 3, 3, 2]),
+    st.binary(max_size=40),
+    st.sampled_from([0, 1, 31, 32, 33]),
+    st.sampled_from([0, 12, 48]),
+    st.dictionaries(_ELEMENT_AT, _CHANGED, max_size=1),
+    st.sampled_from([0, 1, 100, 300]),
+)
+def test_made_messages_are_read_alike_or_not_at_all(
+    numbers: list[int],
+    flags: int,
+    model: int,
+    engine_id: bytes,
+    user_octets: int,
+    mac_octets: int,
+    changed: dict[int, bytes],
+    data_octets: int,
+) -> None:
+    msg_id, max_size, boots, time = map(encode_integer, numbers)
+    elements = [
+        *(b"\2\1\3", msg_id, max_size, encode_element(4, bytes([flags])), encode_integer(model)),
+        *(encode_element(4, engine_id), boots, time, encode_element(4, b"u" * user_octets)),
+        *(encode_element(4, bytes(mac_octets)), encode_element(4, b"saltsalt"), b""),
+    ]
+    for at, octets in changed.items():
+        elements[at] = octets
+    version, msg_id, max_size, flag_octets, model_octets, *parameters = elements
+    head = encode_element(0x30, msg_id + max_size + flag_octets + model_octets)
+    security = encode_element(4, encode_element(0x30, b"".join(parameters)))
+    agrees(encode_element(0x30, version + head + security + encode_element(4, bytes(data_octets))))
+
+
+def test_mutated_messages_are_read_alike_or_not_at_all() -> None:
+    rng = random.Random(3412)
+    originals = [trap_of(user) for user in (NOBODY, BOTH, user_of("auth SHA-512 authpass12"))]
+    read = 0
+    for _ in range(20_000):
+        octets = bytearray(rng.choice(originals))
+        # All that is read of it is in front.
+        at = rng.randrange(min(len(octets), 90))
+        match rng.randrange(4):
+            case 0:
+                octets[at] = rng.randrange(256)
+            case 1:
+                octets[at] ^= 1 << rng.randrange(8)
+            case 2:
+                del octets[at]
+                octets[2] -= octets[1] == 0x81
+            case _:
+                octets.insert(at, rng.randrange(256))
+                octets[2] += octets[1] == 0x81 and octets[2] < 0xFF
+        read += agrees(bytes(octets))
+    assert 1000 < read < 19_000
