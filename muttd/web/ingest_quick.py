@@ -85,7 +85,7 @@ def _parsed(request: Request, body: bytes, *, is_lines: bool) -> Parsed | None:
         return None
     if len(items) > min(SLICE_ITEMS, services.queue_limit):
         return None
-    parsed = events_from_items(items, 0, origin_of(request))
+    parsed = events_from_items(items, 0, origin_of(request, len(items)))
     return None if parsed.rejected else parsed
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
 
 import msgspec
 
@@ -44,8 +43,6 @@ _FACILITY_NAMES = (
 )
 FACILITIES = {name: number for number, name in enumerate(_FACILITY_NAMES)} | {"security": 4}
 
-_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -69,7 +66,10 @@ def utc_of(value: object) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
-        return msgspec.convert(value, _Moment).astimezone(UTC)
+        moment = msgspec.convert(value, datetime)
+        if moment.tzinfo is UTC:
+            return moment
+        return None if moment.tzinfo is None else moment.astimezone(UTC)
     except (msgspec.ValidationError, OverflowError):
         # Overflow: year 1 or 9999 with an offset that leads out of the calendar.
         return None

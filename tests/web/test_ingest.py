@@ -80,6 +80,16 @@ async def test_a_long_batch_is_taken_in_order(site: Site) -> None:
     assert ids == sorted(set(ids))
 
 
+@pytest.mark.parametrize("count", [10, 300])
+async def test_every_event_of_a_batch_has_an_id_of_its_own_in_order(site: Site, count: int) -> None:
+    batch = [EVENT, EVENT, {"message": "no host"}] * count
+    await site.call("POST", PATH, json=batch)
+    await site.call("POST", PATH, json=EVENT)
+    ids = [event.event_id for event in site.sink.events]
+    assert len(ids) == 2 * count + 1
+    assert ids == sorted(set(ids))
+
+
 async def test_a_batch_without_a_good_item_is_a_400(site: Site) -> None:
     response = await site.call("POST", PATH, json=[{"message": "x"}, {"hostname": "h"}])
     assert response.status_code == 400

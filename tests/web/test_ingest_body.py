@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import assume
+from hypothesis import given as with_any
+from hypothesis import strategies as values
 
 from muttd.errors import InvalidInput
 from muttd.event import Event, Varbind, decode_events, encode_events, event_as_json
@@ -119,6 +122,17 @@ def test_facility_is_a_number_or_a_name(given: object, facility: int) -> None:
 )
 def test_a_timestamp_that_is_not_rfc_3339_is_named(given: object) -> None:
     assert wrong_fields(timestamp=given) == ["timestamp"]
+
+
+@with_any(values.datetimes(), values.integers(-14 * 60, 14 * 60))
+def test_a_timestamp_is_the_same_moment_in_utc(clock: datetime, offset_min: int) -> None:
+    assume(2 <= clock.year <= 9998)
+    moment = clock.replace(tzinfo=timezone(timedelta(minutes=offset_min)))
+    for text in (moment.isoformat(), moment.astimezone(UTC).isoformat().replace("+00:00", "Z")):
+        event_time = event_of(timestamp=text).event_time
+        assert event_time == moment
+        assert event_time is not None
+        assert event_time.tzinfo is UTC
 
 
 def test_varbinds_are_a_list_or_a_mapping() -> None:
