@@ -117,8 +117,12 @@ class AlertSource:
             alert for alert in decode_alerts(entry.payload) if not self._outbox.has(alert.alert_id)
         ]
         ids = [alert.alert_id for alert in alerts]
-        delivered = await self.until_done(partial(self._store.delivered_ids, ids))
         attempts = await self.until_done(partial(self._store.attempt_counts, ids))
+        # Nearly always nobody has tried any of them: one question to the store instead of two.
+        tried = list(attempts)
+        delivered = (
+            await self.until_done(partial(self._store.delivered_ids, tried)) if tried else set()
+        )
         left = [
             Outgoing(
                 alert=alert,

@@ -23,6 +23,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 
 import httpx
 import trio
@@ -38,6 +39,10 @@ _REST_OF_SUCCESS_S = 0.5
 _KEY_REFUSED = (401, 403)
 SIGNATURE_HEADER = "X-Muttd-Signature"
 _RETRY_STATUSES = frozenset({408, 425, 429})
+# No coding: what is shown of an answer is not inflated.
+_EVERY_REQUEST = httpx.Headers(
+    {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "muttd"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +78,8 @@ class WebhookSettings:
 class Webhook:
     """A destination; see open_webhook()."""
 
-    def __init__(self, client: httpx.AsyncClient, settings: WebhookSettings) -> None:
-        self._client = client
+    def __init__(self, transport: httpx.AsyncHTTPTransport, settings: WebhookSettings) -> None:
+        self._transport = transport
         self._settings = settings
         # The key that was taken last is sent first.
         self._right: str | None = None
@@ -100,6 +105,11 @@ class Webhook:
         self._right = last
         return status
 
+    @cached_property
+    def _url(self) -> httpx.URL:
+        # At the first attempt: what httpx cannot read is that attempt's failure, not the daemon's.
+        return httpx.URL(self._settings.url)
+
     async def _deliver_with(self, key: str | None, alert: Alert) -> int:
         settings = self._settings
         try:
@@ -109,9 +119,7 @@ class Webhook:
         try:
             # One deadline over all: httpx's own counts anew with each octet that drips in.
             with trio.fail_after(settings.timeout_s):
-                async with self._client.stream(
-                    "POST", settings.url, content=body, headers=self._headers(key, alert, body)
-                ) as response:
+                async with self._posted(body, self._headers(key, alert, body)) as response:
                     if response.is_success:
                         # Read to its end, the connection can be used again; but 2xx is said.
                         with trio.move_on_after(_REST_OF_SUCCESS_S):
@@ -130,6 +138,16 @@ class Webhook:
         if status in _KEY_REFUSED or 300 <= status < 400:
             raise DestinationHeld(what, status=status)
         raise Undeliverable(what, status=status)
+
+    @asynccontextmanager
+    async def _posted(self, body: bytes, headers: httpx.Headers) -> AsyncIterator[httpx.Response]:
+        # The transport alone: a client joins URLs, keeps cookies, looks for redirects, each time.
+        request = httpx.Request("POST", self._url, headers=headers, content=body)
+        response = await self._transport.handle_async_request(request)
+        try:
+            yield response
+        finally:
+            await response.aclose()
 
     async def _excerpt(self, response: httpx.Response) -> str:
         """The beginning of an answer; never more, never our key."""
@@ -154,7 +172,7 @@ class Webhook:
         given += [value() for _, value in settings.secret_headers]
         return [each for each in given if each]
 
-    def _headers(self, key: str | None, alert: Alert, body: bytes) -> dict[str, str]:
+    def _headers(self, key: str | None, alert: Alert, body: bytes) -> httpx.Headers:
         settings = self._settings
         headers = {"Content-Type": "application/json", **dict(settings.headers)}
         headers |= {name: value() for name, value in settings.secret_headers}
@@ -168,7 +186,9 @@ class Webhook:
             )
         if settings.names_alert:
             headers["Idempotency-Key"] = alert.alert_id
-        return headers
+        merged = _EVERY_REQUEST.copy()
+        merged.update(headers)
+        return merged
 
 
 def _without(octets: bytes, secrets: Sequence[str], *, is_whole: bool) -> bytes:
@@ -209,12 +229,9 @@ def _retry_after_s(response: httpx.Response) -> float | None:
 
 @asynccontextmanager
 async def open_webhook(settings: WebhookSettings) -> AsyncIterator[Webhook]:
-    """A pooled client for one destination, closed with the block."""
+    """Pooled connections to one destination, closed with the block."""
     # trust_env: a proxy named in somebody's environment must not see alerts.
-    async with httpx.AsyncClient(
-        timeout=settings.timeout_s,
-        follow_redirects=False,
-        trust_env=False,
-        verify=True if settings.tls is None else settings.tls,
-    ) as client:
-        yield Webhook(client, settings)
+    async with httpx.AsyncHTTPTransport(
+        verify=True if settings.tls is None else settings.tls, trust_env=False
+    ) as transport:
+        yield Webhook(transport, settings)

@@ -39,7 +39,6 @@ POINTS = [
     "before queue.ack ingest",
     "after queue.ack ingest",
     "after queue.take alert",
-    "after store.delivered_ids",
     "after store.attempt_counts",
     "before webhook.deliver",
     "after webhook.deliver",

@@ -35,6 +35,7 @@ async def webhook_that(
     timeout_s: float = 10.0,
     auth_header: str = "Authorization",
     keys: Sequence[str] = (KEY,),
+    headers: tuple[tuple[str, str], ...] = (),
 ) -> AsyncIterator[tuple[Webhook, list[bytes]]]:
     """A webhook whose receiver answers so, and the requests that it got."""
     requests: list[bytes] = []
@@ -59,6 +60,7 @@ async def webhook_that(
         api_keys=lambda: keys,
         timeout_s=timeout_s,
         body=partial(moogsoft_body, daemon_name="test"),
+        headers=headers,
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, serve, listeners)
@@ -72,6 +74,37 @@ async def test_any_2xx_is_success(status: int) -> None:
     async with webhook_that(whole(f"HTTP/1.1 {status} x")) as (webhook, requests):
         assert await webhook.deliver(an_alert("a")) == status
     assert f"authorization: bearer {KEY}".encode().lower() in requests[0].lower()
+
+
+async def test_a_request_says_who_sends_it_unless_the_operator_does() -> None:
+    answer = whole("HTTP/1.1 200 x")
+    async with webhook_that(answer) as (webhook, requests):
+        await webhook.deliver(an_alert("a"))
+    lines = requests[0].lower().split(b"\r\n")
+    assert b"user-agent: muttd" in lines
+    assert b"accept-encoding: identity" in lines
+    async with webhook_that(answer, headers=(("user-agent", "ours"),)) as (webhook, requests):
+        await webhook.deliver(an_alert("a"))
+    agents = [line for line in requests[0].lower().split(b"\r\n") if b"user-agent" in line]
+    assert agents == [b"user-agent: ours"]
+
+
+async def test_a_connection_is_used_again_and_a_cookie_is_nobody_s() -> None:
+    answer = whole("HTTP/1.1 200 x", "Set-Cookie: a=b", body="thanks")
+
+    async def answer_three(stream: trio.SocketStream) -> None:
+        for number in range(3):
+            if number:
+                requests.append(await stream.receive_some())
+            while not requests[-1].endswith(b"}}}"):
+                requests[-1] += await stream.receive_some()
+            await answer(stream)
+
+    async with webhook_that(answer_three) as (webhook, requests):
+        for _ in range(3):
+            assert await webhook.deliver(an_alert("a")) == 200
+    assert [octets[:10] for octets in requests] == [b"POST /hook"] * 3
+    assert not any(b"cookie" in octets.lower() for octets in requests)
 
 
 async def test_a_header_of_its_own_carries_the_bare_key() -> None:
