@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from end_to_end_books import PostgresBooks, SqliteBooks, ranges_of
-from process_costs import cpu_s, load_average, peak_mib
+from process_costs import cpu_s, load_average, peak_mib, resident_mib
 from running_daemon import (
     RunningDaemon,
     ScriptedWebhook,
@@ -298,7 +298,7 @@ def measure_idle(site: Site, seconds: float) -> None:
     shown = ", ".join(f"{name} {share * 100:.2f} %" for name, share in shares.items())
     print(
         f"-- idle for {seconds:.0f} s: {shown} of a core, "
-        f"{peak_mib(site.daemon.process.pid):.0f} MiB at most"
+        f"{resident_mib(site.daemon.process.pid):.0f} MiB"
     )
 
 

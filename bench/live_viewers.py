@@ -24,6 +24,7 @@ import urllib.request
 from pathlib import Path
 
 import msgspec
+from process_costs import resident_mib
 from udp_conservation import cpu_s, start, status
 
 _HANDSHAKE = (
@@ -109,12 +110,6 @@ def flood(port: int, rate: int, seconds: float) -> int:
                 count += 1
             time.sleep(_BURST_S)
     return count
-
-
-def resident_mib(pid: int) -> float:
-    """Resident memory, from proc(5)."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def cut_off_count(port: int) -> float:

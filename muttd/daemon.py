@@ -21,7 +21,7 @@ from functools import partial
 
 import trio
 
-from muttd import __version__
+from muttd import __version__, heap
 from muttd.errors import ConfigError, SecretsRefused, StoreRefused, StoreUnavailable
 from muttd.listeners.inherited import inherited_sockets
 from muttd.notify import notify
@@ -283,6 +283,7 @@ class _Daemon:
         # What is there now stays: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
+        heap.give_back()
         for listener, address in bound.addresses:
             _log.info("%s: listening on %s", listener, address)
         for key in self._key_files:

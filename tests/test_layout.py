@@ -38,7 +38,8 @@ MAY_IMPORT = {
     "store": NOUNS | {"migrations", "sqlite_file", "backoff", "rules.model"},
     "listeners": NOUNS | {"protocol", "accounts", "sources", "rush"},
     "workers": NOUNS
-    | {"mibs", "queue", "store", "rules", "protocol", "accounts", "backoff", "dynamic", "rush"},
+    | {"mibs", "queue", "store", "rules", "protocol", "accounts", "backoff", "dynamic"}
+    | {"rush", "heap"},
     "web": NOUNS
     | {"api_keys", "queue", "store", "rules", "mibs", "protocol.mib", "accounts", "dynamic"},
     "legacy": NOUNS | {"rules", "settings_values"},
@@ -54,6 +55,7 @@ MAY_IMPORT = {
     "backoff": set(),
     "pulse": set(),
     "rush": set(),
+    "heap": set(),
     "notify": set(),
     "api_keys": {"event", "store.access"},
     "state_dir": {"errors"},

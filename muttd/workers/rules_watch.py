@@ -14,6 +14,7 @@ from pathlib import Path
 
 import trio
 
+from muttd import heap
 from muttd.errors import StoreUnavailable
 from muttd.event import iso_utc, utc_now
 from muttd.rules.compile import compile_rules
@@ -123,7 +124,7 @@ class RulesWatch:
 
     async def _enforce(self, book: RuleBook) -> None:
         # Seconds at ten thousand rules: not on the event loop.
-        rule_set = await trio.to_thread.run_sync(compile_rules, book)
+        rule_set = await trio.to_thread.run_sync(_compile, book)
         self._current = rule_set
         self.revision = book.revision
         self.active_count = len(rule_set)
@@ -133,3 +134,10 @@ class RulesWatch:
         _log.info("rules: revision %d in force, %d active rules", book.revision, len(rule_set))
         for rule_id, why in rule_set.faults:
             _log.error("rules: rule %d takes no part: %s", rule_id, why)
+
+
+def _compile(book: RuleBook) -> RuleSet:
+    rule_set = compile_rules(book)
+    # What that took: 30 MiB for a thousand rules.
+    heap.give_back()
+    return rule_set
