@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import socket
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -23,18 +24,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture
-def start_daemon(tmp_path: Path) -> Iterator[StartDaemon]:
-    """Start daemons, on one state directory unless told otherwise; none outlives the test."""
+def launch_daemon(tmp_path: Path) -> Iterator[StartDaemon]:
+    """Start daemons that may never be ready, as one that has to refuse; none outlives the test."""
     started: list[RunningDaemon] = []
 
-    def start(state_dir: Path | None = None, **environ: str) -> RunningDaemon:
-        daemon = RunningDaemon(state_dir or tmp_path / "state", environ)
+    def launch(
+        state_dir: Path | None = None, *, passed: Sequence[socket.socket] = (), **environ: str
+    ) -> RunningDaemon:
+        daemon = RunningDaemon(state_dir or tmp_path / "state", environ, passed=passed)
         started.append(daemon)
-        return daemon.wait_ready()
+        return daemon
 
-    yield start
+    yield launch
     for daemon in started:
         daemon.kill()
+
+
+@pytest.fixture
+def start_daemon(launch_daemon: StartDaemon) -> StartDaemon:
+    """Start daemons, on one state directory unless told otherwise; none outlives the test."""
+
+    def start(state_dir: Path | None = None, **environ: str) -> RunningDaemon:
+        return launch_daemon(state_dir, **environ).wait_ready()
+
+    return start
 
 
 @pytest.fixture

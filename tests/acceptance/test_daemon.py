@@ -125,10 +125,8 @@ def test_a_listener_can_have_several_addresses(start_daemon: Start) -> None:
     assert daemon.listener("syslog_udp")["address"].count(":") >= 4
 
 
-def test_a_mistake_in_the_settings_is_exit_78_and_names_all_of_them(tmp_path: Path) -> None:
-    daemon = RunningDaemon(
-        tmp_path / "state", {"MUTTD_SYSLOG_UDP_PROT": "1", "MUTTD_HISTORY_DAYS": "some"}
-    )
+def test_a_mistake_in_the_settings_is_exit_78_and_names_all_of_them(launch_daemon: Start) -> None:
+    daemon = launch_daemon(MUTTD_SYSLOG_UDP_PROT="1", MUTTD_HISTORY_DAYS="some")
     assert daemon.wait_exit() == 78
     said = "\n".join(daemon.log)
     assert "MUTTD_SYSLOG_UDP_PROT: no such setting" in said
@@ -136,9 +134,9 @@ def test_a_mistake_in_the_settings_is_exit_78_and_names_all_of_them(tmp_path: Pa
     assert "Traceback" not in said
 
 
-def test_a_file_that_is_no_database_is_exit_78(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_exit_78(launch_daemon: Start, tmp_path: Path) -> None:
     (tmp_path / "queue.db").write_text("not a database, and long enough to be looked at " * 100)
-    daemon = RunningDaemon(tmp_path, {})
+    daemon = launch_daemon(tmp_path)
     assert daemon.wait_exit() == 78
     assert "queue.db" in "\n".join(daemon.log)
     assert "Traceback" not in "\n".join(daemon.log)

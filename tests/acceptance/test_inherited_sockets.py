@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -76,8 +76,8 @@ def test_a_restart_under_load_loses_no_datagram(tmp_path: Path, held: socket.soc
 
 
 def test_a_socket_that_no_listener_is_set_to_is_refused(
-    tmp_path: Path, held: socket.socket
+    launch_daemon: Callable[..., RunningDaemon], held: socket.socket
 ) -> None:
-    daemon = RunningDaemon(tmp_path, {}, passed=[held])
+    daemon = launch_daemon(passed=[held])
     assert daemon.wait_exit() == 78
     assert any("which no listener is set to" in line for line in daemon.log)

@@ -177,20 +177,25 @@ def test_one_that_stops_takes_what_it_was_given_and_the_others_get_the_rest(host
 
 
 def test_a_port_that_is_not_shared_is_refused_and_both_cures_are_named(
-    start_daemon: Callable[..., RunningDaemon], tmp_path: Path, cluster: dict[str, str]
+    start_daemon: Callable[..., RunningDaemon],
+    launch_daemon: Callable[..., RunningDaemon],
+    tmp_path: Path,
+    cluster: dict[str, str],
 ) -> None:
     alone = start_daemon(tmp_path / "alone", **cluster)
     cures = {"true": "MUTTD_REUSE_PORT=true", "false": "another program has it"}
     for reuse_port, cure in cures.items():
         port = f"[::]:{alone.ports['syslog_udp']}"
         environ = {**cluster, "MUTTD_REUSE_PORT": reuse_port, "MUTTD_SYSLOG_UDP": port}
-        second = RunningDaemon(tmp_path / f"second-{reuse_port}", environ)
+        second = launch_daemon(tmp_path / f"second-{reuse_port}", **environ)
         assert second.wait_exit() == 78
         [said] = [line for line in second.log if f"cannot bind {port}" in line]
         assert cure in said
 
 
-def test_a_daemon_with_books_of_its_own_shares_no_port(tmp_path: Path) -> None:
-    daemon = RunningDaemon(tmp_path / "state", {"MUTTD_REUSE_PORT": "true"})
+def test_a_daemon_with_books_of_its_own_shares_no_port(
+    launch_daemon: Callable[..., RunningDaemon],
+) -> None:
+    daemon = launch_daemon(MUTTD_REUSE_PORT="true")
     assert daemon.wait_exit() == 78
     assert any("MUTTD_REUSE_PORT: needs MUTTD_REDIS_URL" in line for line in daemon.log)

@@ -165,11 +165,12 @@ def test_an_expired_certificate_does_not_keep_the_daemon_from_starting(
     assert warning.startswith("syslog_tls: the certificate expired at 20")
 
 
-def test_wrong_files_are_exit_78_and_all_named(tls_party: TlsParty, tmp_path: Path) -> None:
+def test_wrong_files_are_exit_78_and_all_named(
+    launch_daemon: Callable[..., RunningDaemon], tls_party: TlsParty, tmp_path: Path
+) -> None:
     gone = tmp_path / "gone"
-    daemon = RunningDaemon(
-        tmp_path / "state",
-        tls_settings(
+    daemon = launch_daemon(
+        **tls_settings(
             tls_party,
             MUTTD_TLS_CERT=str(gone),
             MUTTD_SYSLOG_TLS_CA=str(gone),

@@ -110,7 +110,10 @@ def read_status(sock: socket.socket) -> bytes:
     "setting", ["MUTTD_SYSLOG_UDP", "MUTTD_SYSLOG_TCP", "MUTTD_SNMP_UDP", "MUTTD_HTTP"]
 )
 def test_a_port_in_use_is_exit_78_and_says_which_and_what_to_do(
-    start_daemon: Callable[..., RunningDaemon], tmp_path: Path, setting: str
+    start_daemon: Callable[..., RunningDaemon],
+    launch_daemon: Callable[..., RunningDaemon],
+    tmp_path: Path,
+    setting: str,
 ) -> None:
     first = start_daemon()
     name = {
@@ -118,7 +121,7 @@ def test_a_port_in_use_is_exit_78_and_says_which_and_what_to_do(
         "MUTTD_SYSLOG_TCP": "syslog_tcp",
         "MUTTD_SNMP_UDP": "snmp",
     }.get(setting, "http")
-    second = RunningDaemon(tmp_path / "other", {setting: f"[::]:{first.ports[name]}"})
+    second = launch_daemon(tmp_path / "other", **{setting: f"[::]:{first.ports[name]}"})
     assert second.wait_exit() == 78
     said = "\n".join(second.log)
     assert setting in said
@@ -127,9 +130,9 @@ def test_a_port_in_use_is_exit_78_and_says_which_and_what_to_do(
 
 
 def test_a_second_daemon_on_one_state_directory_is_refused(
-    start_daemon: Callable[..., RunningDaemon],
+    start_daemon: Callable[..., RunningDaemon], launch_daemon: Callable[..., RunningDaemon]
 ) -> None:
     first = start_daemon()
-    second = RunningDaemon(first.state_dir, {})
+    second = launch_daemon(first.state_dir)
     assert second.wait_exit() == 78
     assert "Traceback" not in "\n".join(second.log)
