@@ -7,7 +7,8 @@ must find in one text of the event (engine.py), the octets hold as well; but wha
 them (app_name[procid]: message) they do not: a literal is cut where the engine puts them together.
 
 It proposes too much and never misses. Letters that fold onto ASCII (the Kelvin sign is a k), and
-an empty message, for which the engine lets structured data stand in, are proposed always.
+an empty message, for which the engine lets structured data stand in, are proposed always. Of a
+text without ASCII one character is looked for, in every form that folds onto it.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from __future__ import annotations
 import re
 import threading
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from itertools import accumulate
 
 import hyperscan
@@ -40,6 +42,8 @@ FOLDING_ONTO_ASCII = (
     "\u00df\u0130\u0149\u017f\u01f0\u1e96\u1e97\u1e98\u1e99\u1e9a\u1e9e\u212a"
     "\ufb00\ufb01\ufb02\ufb03\ufb04\ufb05\ufb06"
 )
+# No character from here on has another case. A test compares.
+_END_OF_LETTERS = 0x20000
 # transport, severity and message stand in this order; 0xA0 is the empty text. (event.py)
 _EMPTY_MESSAGE = rb"(?:syslog-udp|syslog-tcp|syslog-tls|snmp|http)[\x00-\x07]\xa0"
 
@@ -55,7 +59,8 @@ def must_hold(rule: Rule, shared: Mapping[str, int] = _NONE_SHARED) -> frozenset
             taken, because words that many rules name are what many events say.
 
     Returns:
-        Casefolded ASCII; None when there is nothing that they must hold.
+        Casefolded ASCII, or single characters beyond it; None when there is nothing that they
+        must hold.
     """
     found: set[str] = set(oids_of(rule))
     has_pattern = bool(found)
@@ -92,7 +97,26 @@ def _of_text(text: str, match_type: MatchType) -> list[frozenset[str]]:
         return [frozenset({normalised_oid(text)})]
     whole = match_type is MatchType.CONTAINS
     requirements = [frozenset({text.casefold()})] if whole else required_literals(text)
-    return [part for some in requirements if (part := _whole(some)) is not None]
+    choices = [part for some in requirements if (part := _whole(some)) is not None]
+    if whole and not choices:
+        # A surrogate is not printable, and has no octets.
+        return [
+            _folding_onto().get(each, frozenset()) | {each}
+            for each in text.casefold()
+            if each.isprintable() and not each.isascii()
+        ]
+    return choices
+
+
+@cache
+def _folding_onto() -> Mapping[str, frozenset[str]]:
+    """By each character, those whose casefold() holds it and is not themselves."""
+    found: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
+    for character in map(chr, range(0x80, _END_OF_LETTERS)):
+        if (folded := character.casefold()) != character:
+            for each in folded:
+                found[each] |= {character}
+    return dict(found)
 
 
 def _whole(literals: frozenset[str]) -> frozenset[str] | None:

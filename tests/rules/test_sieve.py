@@ -36,13 +36,14 @@ def test_every_character_that_folds_onto_ascii_is_known() -> None:
         ({"match_string": "sshd[4711]: Failed password"}, {"failed password"}),
         ({"match_string": " disk: full "}, {"disk"}),
         ({"match_string": "straße é"}, {"strasse"}),
-        ({"match_string": "é"}, None),
+        ({"match_string": "É"}, {"é", "É"}),
+        ({"match_string": "\ud800"}, None),
         ({"match_string": "[x]"}, None),
         ({"match_type": MatchType.REGEX, "match_string": r"(fan|psu) failed \d+"}, {"failed"}),
         ({"match_type": MatchType.REGEX, "match_string": r"\d+"}, None),
         ({"trap_oid": "1.3.6.1"}, {"1.3.6.1"}),
         ({"trap_oid": "1.3.6.1", "match_string": "down"}, {"1.3.6.1", "down"}),
-        ({"trap_oid": "1.3.6.1", "match_string": "é"}, None),
+        ({"trap_oid": "1.3.6.1", "match_string": "é"}, {"1.3.6.1", "é", "É"}),
         ({"match_string": "down", "clear_match": "is up"}, {"down", "is up"}),
         (
             {"trap_oid": "1.3", "match_type": MatchType.OID_PREFIX, "clear_match": ".1.4.*"},
@@ -52,7 +53,8 @@ def test_every_character_that_folds_onto_ascii_is_known() -> None:
         ({"host_pattern": "SW1"}, {"sw1"}),
         ({"host_pattern": "10.0.0.0/8"}, None),
         ({"host_pattern": "10.1.2.3"}, None),
-        ({"host_pattern": "sw1", "match_string": "é"}, {"sw1"}),
+        ({"host_pattern": "sw1", "match_string": "é"}, {"é", "É"}),
+        ({"host_pattern": "sw1", "match_string": "[x]"}, {"sw1"}),
         ({"syslog_severity": 3}, None),
     ],
 )
@@ -97,6 +99,29 @@ def test_letters_that_fold_onto_ascii_are_let_through() -> None:
         False,
         False,
     ]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.text(alphabet=st.characters(min_codepoint=0x80, exclude_categories=["Cs"]), max_size=4),
+    st.data(),
+)
+def test_no_text_beyond_ascii_loses_a_match(text: str, data: st.DataObject) -> None:
+    turned = [text.upper(), text.title(), text.casefold(), text.swapcase(), f"x{text}[7]: y"]
+    events = [an_event(each) for each in turned] + [an_event("x", app_name=text or None)]
+    start = data.draw(st.integers(0, max(0, len(text) - 1)))
+    rule = a_rule(match_string=data.draw(st.sampled_from(turned))[start:] or "é")
+    decide = a_rule_set(rule).decide
+    matched = {n for n, event in enumerate(events) if decide(event).matched}
+    assert matched <= set(lets_through(rule, *events))
+
+
+def test_every_character_is_let_through_that_folds_onto_another() -> None:
+    for code in range(0x80, 0x110000):
+        folded = chr(code).casefold()
+        if folded != chr(code) and not folded.isascii():
+            for each in filter(lambda one: not one.isascii(), folded):
+                assert chr(code) in (must_hold(a_rule(match_string=each)) or ())
 
 
 @pytest.mark.parametrize("severity", range(8))
