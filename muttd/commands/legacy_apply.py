@@ -7,11 +7,17 @@ was cut off. Rules go in one transaction, after them.
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from urllib.parse import quote
 
+import msgspec
+
 from muttd.commands.client import Client
+from muttd.commands.rules import all_rules, draft_of
 from muttd.legacy.rows_map import TablePlan
 from muttd.rules.exchange import rules_to_json
+from muttd.rules.model import RuleDraft
 
 _REASON = "imported from the predecessor"
 # Ten thousand rules are compiled in a second or two.
@@ -39,16 +45,38 @@ def _said(done: dict[str, int], *, dry_run: bool) -> str:
 
 def _rules(client: Client, plan: TablePlan, *, dry_run: bool) -> str:
     done = {"created": 0, "updated": 0, "unchanged": 0}
-    if plan.rules:
+    wanted = _without_renamed(client, plan.rules) if plan.rules else []
+    if wanted:
         answer = client.call(
             "POST",
             "/api/v2/rules/import",
             params={"dry_run": "true" if dry_run else "false", "change_reason": _REASON},
-            body=json.loads(rules_to_json(plan.rules)),
+            body=json.loads(rules_to_json(wanted)),
             timeout_s=_IMPORT_TIMEOUT_S,
         )
         done = {what: answer[what] for what in done}
+    done["unchanged"] += len(plan.rules) - len(wanted)
     return _said(done, dry_run=dry_run)
+
+
+def _without_renamed(client: Client, rules: Sequence[RuleDraft]) -> list[RuleDraft]:
+    """The rules that the daemon does not have under a name that somebody gave them since."""
+    present = [draft_of(rule) for rule in all_rules(client)]
+    kept_names = {rule.name for rule in present}
+    ours = {rule.name for rule in rules}
+    renamed = Counter(_nameless(rule) for rule in present if rule.name not in ours)
+    wanted = []
+    for rule in rules:
+        # Each stands for one: of two equal rows, one of which was renamed, both are kept.
+        if rule.name not in kept_names and renamed[_nameless(rule)]:
+            renamed[_nameless(rule)] -= 1
+        else:
+            wanted.append(rule)
+    return wanted
+
+
+def _nameless(rule: RuleDraft) -> RuleDraft:
+    return msgspec.structs.replace(rule, name="")
 
 
 def _hosts(client: Client, plan: TablePlan, *, dry_run: bool) -> str:

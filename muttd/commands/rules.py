@@ -58,7 +58,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     dry_run.add_to(actions)
 
 
-def _all_rules(client: Client, **params: str) -> list[dict[str, Any]]:
+def all_rules(client: Client, **params: str) -> list[dict[str, Any]]:
+    """Every rule that the daemon has."""
     return list(client.pages("/api/v2/rules", "rules", params))
 
 
@@ -66,7 +67,7 @@ def list_rules(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Show the rules."""
     params = {"q": args.q, "team": args.team, "is_active": "true" if args.active else None}
     with open_client(args, environ) as client:
-        rules = _all_rules(client, **{name: value for name, value in params.items() if value})
+        rules = all_rules(client, **{name: value for name, value in params.items() if value})
     if args.json:
         sys.stdout.write(json.dumps(rules, indent=2) + "\n")
         return EX_OK
@@ -105,12 +106,12 @@ def _row(rule: Mapping[str, Any]) -> tuple[object, ...]:
 def export_rules(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Write every rule."""
     with open_client(args, environ) as client:
-        drafts = [_draft_of(rule) for rule in _all_rules(client)]
+        drafts = [draft_of(rule) for rule in all_rules(client)]
     sys.stdout.write(rules_to_json(drafts) if args.format == "json" else rules_to_yaml(drafts))
     return EX_OK
 
 
-def _draft_of(rule: Mapping[str, Any]) -> RuleDraft:
+def draft_of(rule: Mapping[str, Any]) -> RuleDraft:
     """What of a rule means the same on another daemon."""
     try:
         return draft_rule(rule)
@@ -132,7 +133,7 @@ def import_rules(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return EX_DATAERR
     done = {"created": 0, "updated": 0, "unchanged": 0, "refused": 0}
     with open_client(args, environ) as client:
-        present = _by_name(_all_rules(client))
+        present = _by_name(all_rules(client))
         for draft in wanted:
             try:
                 done[_import_one(client, draft, present, args)] += 1
@@ -149,7 +150,7 @@ def import_rules(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _by_name(rules: Iterable[Mapping[str, Any]]) -> Present:
     present: dict[str, list[tuple[int, RuleDraft]]] = {}
     for rule in rules:
-        present.setdefault(rule["name"], []).append((rule["id"], _draft_of(rule)))
+        present.setdefault(rule["name"], []).append((rule["id"], draft_of(rule)))
     return present
 
 

@@ -106,6 +106,43 @@ def test_the_tables_are_taken_over_once(
     assert site.run(*live, exit_code=65)["outcome"]["teams"] == "0 added, 0 updated, 2 unchanged"
 
 
+def test_a_rule_that_was_renamed_here_is_not_made_again(
+    start_daemon: Callable[..., RunningDaemon], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon = start_daemon()
+    row = ",LINK-3,,,contains,10,Page_and_ticket,Ignore,NETO,t\n"
+    header = (
+        "id,match_string,trap_oid,syslog_severity,match_type,priority,prod_handling,dev_handling,"
+        "team_assignment,is_active\n"
+    )
+    # Two rows that say the same are two rules, and each has a name of its own.
+    (tmp_path / "rules.csv").write_text(f"{header}12{row}13{row}")
+    site = Site(daemon, capsys)
+    files = ("--rules", str(tmp_path / "rules.csv"))
+    made = "2 created, 0 updated, 0 unchanged"
+    assert site.run(*files, exit_code=0)["outcome"]["rules"] == made
+
+    def change(named: str, **changes: object) -> None:
+        rule = next(rule for rule in daemon.get("/api/v2/rules")["rules"] if rule["name"] == named)
+        with daemon.client() as client:
+            answer = client.put(f"/api/v2/rules/{rule['id']}", json=changes)
+            assert answer.status_code == 200, answer.text
+
+    change("legacy 12", name="link down")
+    same = "0 created, 0 updated, 2 unchanged"
+    assert site.run(*files, exit_code=0)["outcome"]["rules"] == same
+    change("legacy 13", name="link down again")
+    assert site.run(*files, exit_code=0)["outcome"]["rules"] == same
+    assert {rule["name"] for rule in daemon.get("/api/v2/rules")["rules"]} == {
+        "link down",
+        "link down again",
+    }
+    # What was changed as well is no longer the row's.
+    change("link down", priority=11)
+    said = "1 created, 0 updated, 1 unchanged"
+    assert site.run(*files, exit_code=0)["outcome"]["rules"] == said
+
+
 def test_an_imported_rule_decides_as_it_did(
     start_daemon: Callable[..., RunningDaemon], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
