@@ -79,10 +79,13 @@ class LoneRule:
 
     def matches(self, event: Event) -> bool:
         """Whether the rule matches the event, or the event ends its problem."""
+        # A host is remembered: that costs less than to look at a text.
+        if self._hosts is not None and not self._names_host(self._hosts, event):
+            return False
         severity = event.severity
         for pattern in self._patterns:
             if pattern.compiled.severities >> severity & 1 and pattern.holds(event):
-                return self._hosts is None or self._names_host(self._hosts, event)
+                return True
         return False
 
     def _names_host(self, hosts: HostIndex, event: Event) -> bool:
