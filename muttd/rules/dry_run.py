@@ -22,13 +22,13 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from muttd.errors import StoreRefused
 from muttd.event import Event, utc_now
 from muttd.rules.compile import oids_of, text_of
 from muttd.rules.engine import RuleSet
 from muttd.rules.lone import LoneRule
 from muttd.rules.model import MatchType, Rule, RuleDraft, SeverityOp
 from muttd.rules.sieve import Sieve, must_hold
+from muttd.rules.stored import StoredEvents
 from muttd.rules.text_sieve import TextSieve
 from muttd.rules.texts import texts_of
 from muttd.rules.winners import Winners, expressions_of
@@ -46,8 +46,6 @@ _SLICE_OCTETS = 250_000
 _HOUR = timedelta(hours=1)
 # Later than every rule of the same priority: a new rule gets the highest number.
 _NEW_ID = 2**63 - 1
-
-_decoder = msgspec.msgpack.Decoder(list[tuple[Event]])
 
 
 class CountByRule(msgspec.Struct, frozen=True):
@@ -195,23 +193,30 @@ class DryRun:
         )
 
     def _judge(self, encoded: Sequence[bytes]) -> None:
-        events: Sequence[Event] = _decode_each(encoded)
-        if self._texts is not None:
-            events, encoded = _chosen(events, encoded, self._texts.candidates(events))
-        events, encoded = _chosen(events, encoded, self._draft.places(events))
-        if not events:
+        stored = self._matched(encoded)
+        if not stored:
             return
-        winners = self._winners.of(events, encoded)
+        winners = self._winners.of(stored)
         if self._comes_later and self._rule.id in winners:
             winners = [
                 self._standing_before(event) if winner_id == self._rule.id else winner_id
-                for event, winner_id in zip(events, winners, strict=True)
+                for event, winner_id in zip(stored.events(), winners, strict=True)
             ]
         self._decided.update(winners)
-        missing = self._max_samples - len(self._samples)
-        self._samples += map(_sample, events[:missing], winners[:missing])
-        self._count_hosts([event.hostname for event in events])
-        self._count_hours([event.received_at for event in events])
+        missing = min(self._max_samples - len(self._samples), len(stored))
+        if missing:
+            self._samples += map(_sample, stored.events_at(range(missing)), winners)
+        self._count_hosts([each.hostname for each in stored.outlines])
+        self._count_hours([each.received_at for each in stored.outlines])
+
+    def _matched(self, encoded: Sequence[bytes]) -> StoredEvents:
+        if self._draft.is_bare:
+            stored = StoredEvents(encoded, is_outlined=True)
+            return stored.chosen(self._draft.bare_places(stored.outlines))
+        stored = StoredEvents(encoded, is_outlined=False)
+        if self._texts is not None:
+            stored = stored.chosen(self._texts.candidates(stored.events()))
+        return stored.chosen(self._draft.places(stored.events()))
 
     def _count_hosts(self, hostnames: Sequence[str]) -> None:
         if len(self._hosts) + len(hostnames) <= MAX_HOSTS:
@@ -278,16 +283,6 @@ def _text_sieve(rule: Rule) -> TextSieve | None:
     return None if sieve.is_blind else sieve
 
 
-def _decode_each(payloads: Sequence[bytes]) -> list[Event]:
-    """Decode payloads that hold one event each in one call: a third of the cost of many."""
-    # An array 32 of them all (MessagePack's array format family).
-    head = b"\xdd" + len(payloads).to_bytes(4, "big")
-    try:
-        return [event for (event,) in _decoder.decode(head + b"".join(payloads))]
-    except msgspec.MsgspecError as exc:
-        raise StoreRefused(f"a stored event is not one: {exc}") from exc
-
-
 def _slices(encoded: Sequence[bytes], count: int) -> Iterator[Sequence[bytes]]:
     """All of it in slices of so many at most; of fewer where they are large."""
     for start in range(0, len(encoded), count):
@@ -296,14 +291,6 @@ def _slices(encoded: Sequence[bytes], count: int) -> Iterator[Sequence[bytes]]:
             yield from _slices(part, count // 4)
         else:
             yield part
-
-
-def _chosen(
-    events: Sequence[Event], encoded: Sequence[bytes], places: Sequence[int]
-) -> tuple[Sequence[Event], Sequence[bytes]]:
-    if len(places) == len(events):
-        return events, encoded
-    return [events[place] for place in places], [encoded[place] for place in places]
 
 
 def _hour_of(moment: datetime) -> datetime:

@@ -23,6 +23,7 @@ from muttd.rules.model import ExpectedSource, Rule
 from muttd.rules.needles import Needles
 from muttd.rules.oid import OidTree
 from muttd.rules.regex_set import RegexSet
+from muttd.rules.stored import Outline
 from muttd.rules.texts import folded, message_of, octets_of, texts_of
 
 # Hosts seen are remembered, because names and addresses take longer to judge than everything
@@ -157,7 +158,7 @@ class RuleSet:
         """A rule that takes part."""
         return self._by_id.get(rule_id)
 
-    def decide_bare(self, event: Event) -> Decision:
+    def decide_bare(self, event: Event | Outline) -> Decision:
         """The decision of an event that no rule with a pattern matches."""
         facts = self._facts(event.hostname, event.source_ip)
         return self._decisions[facts.environment][facts.first[event.severity]]

@@ -15,6 +15,7 @@ from muttd.rules.engine import CompiledRule
 from muttd.rules.hosts import HostIndex
 from muttd.rules.model import Rule
 from muttd.rules.oid import OidTree
+from muttd.rules.stored import Outline
 from muttd.rules.texts import folded, texts_of
 
 # Hosts whose answer is remembered; then it begins anew.
@@ -70,12 +71,21 @@ class LoneRule:
 
     def places(self, events: Sequence[Event]) -> list[int]:
         """Which of them it matches, rising."""
-        [first, *others] = self._patterns
-        if not others and not first.compiled.has_pattern and self._hosts is None:
-            severities = first.compiled.severities
-            return [n for n, event in enumerate(events) if severities >> event.severity & 1]
         matches = self.matches
         return [n for n, event in enumerate(events) if matches(event)]
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it looks at severity and host alone."""
+        return not any(pattern.compiled.has_pattern for pattern in self._patterns)
+
+    def bare_places(self, outlines: Sequence[Event | Outline]) -> list[int]:
+        """The same of a bare rule."""
+        severities, hosts = self._patterns[0].compiled.severities, self._hosts
+        places = [n for n, each in enumerate(outlines) if severities >> each.severity & 1]
+        if hosts is None:
+            return places
+        return [place for place in places if self._names_host(hosts, outlines[place])]
 
     def matches(self, event: Event) -> bool:
         """Whether the rule matches the event, or the event ends its problem."""
@@ -88,7 +98,7 @@ class LoneRule:
                 return True
         return False
 
-    def _names_host(self, hosts: HostIndex, event: Event) -> bool:
+    def _names_host(self, hosts: HostIndex, event: Event | Outline) -> bool:
         host = (event.hostname, event.source_ip)
         known = self._known_hosts.get(host)
         if known is None:

@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
-from muttd.event import Event
 from muttd.rules.compile import oids_of, text_of
 from muttd.rules.engine import RuleSet
 from muttd.rules.model import MatchType, Rule
 from muttd.rules.sieve import Sieve, must_hold, shared_literals
+from muttd.rules.stored import StoredEvents
 from muttd.rules.text_sieve import TextSieve
 
 # To compile the sieves costs as much per rule as to ask the engine about so many events.
@@ -54,12 +54,12 @@ class _Sieves:
         if self._texts is not None and self._texts.is_blind:
             self.is_blind = True
 
-    def proposed(self, events: Sequence[Event], encoded: Sequence[bytes]) -> Sequence[int]:
+    def proposed(self, stored: StoredEvents) -> Sequence[int]:
         """The places of the events that a rule with a pattern may match, each once."""
-        found = set(self._octets.candidates(encoded))
-        if self._texts is not None:
-            found.update(self._texts.candidates(events))
-        return list(found)
+        found = self._octets.candidates(stored.encoded, stored.joined)
+        if self._texts is None:
+            return found
+        return list({*found, *self._texts.candidates(stored.events())})
 
 
 def expressions_of(rule: Rule) -> list[str]:
@@ -83,26 +83,21 @@ class Winners:
         self._asked = 0
         self._without = 0
 
-    def of(self, events: Sequence[Event], encoded: Sequence[bytes]) -> list[int | None]:
-        """The id of the rule that decides each, None: no rule does.
-
-        Args:
-            events: Some hundreds at most.
-            encoded: The same, each as encode_events() made it of one.
-        """
-        self._asked += len(events)
+    def of(self, stored: StoredEvents) -> list[int | None]:
+        """The id of the rule that decides each, None: no rule does."""
+        self._asked += len(stored)
         sieves = self._worthwhile()
         decide = self._rule_set.decide_batch
         if sieves is None:
-            return [decision.rule_id for decision in decide(events)]
-        proposed = sieves.proposed(events, encoded)
-        if 2 * len(proposed) > len(events):
+            return [decision.rule_id for decision in decide(stored.events())]
+        proposed = sieves.proposed(stored)
+        if 2 * len(proposed) > len(stored):
             self._without = _SLICES_WITHOUT
-        winners: list[int | None] = [None] * len(events)
+        winners: list[int | None] = [None] * len(stored)
         if sieves.has_bare:
             decide_bare = self._rule_set.decide_bare
-            winners = [decide_bare(event).rule_id for event in events]
-        for place, decision in zip(proposed, decide([events[n] for n in proposed]), strict=True):
+            winners = [decide_bare(outline).rule_id for outline in stored.outlines]
+        for place, decision in zip(proposed, decide(stored.events_at(proposed)), strict=True):
             winners[place] = decision.rule_id
         return winners
 

@@ -20,15 +20,20 @@ from muttd.rules.model import MatchType
 def test_random_rules(seed: int) -> None:
     source = random.Random(seed)
     events = [some_event(source) for _ in range(100)]
-    matched_count = 0
+    matched_count = bare_count = 0
     for number in range(20):
         rule = replace(some_rule(number, source), is_active=True)
         decide, asked = a_rule_set(rule).decide, LoneRule(rule)
-        assert asked.places(events) == [n for n, e in enumerate(events) if decide(e).matched]
+        places = [n for n, e in enumerate(events) if decide(e).matched]
+        assert asked.places(events) == places
+        if asked.is_bare:
+            assert asked.bare_places(events) == places
+            bare_count += 1
         for event in events:
             assert asked.matches(event) is decide(event).matched
             matched_count += asked.matches(event)
     assert matched_count > 0
+    assert bare_count > 0
 
 
 @settings(max_examples=200, deadline=None)

@@ -15,6 +15,7 @@ from muttd.event import Event, encode_events
 from muttd.rules import winners
 from muttd.rules.engine import RuleSet
 from muttd.rules.model import MatchType, Rule
+from muttd.rules.stored import StoredEvents
 from muttd.rules.winners import Winners
 
 
@@ -26,9 +27,9 @@ def sieves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def agree(rule_set: RuleSet, events: Sequence[Event]) -> None:
     asked = Winners(rule_set)
     encoded = [encode_events([event]) for event in events]
-    for _ in range(2):
-        found = asked.of(events, encoded)
-        assert found == [rule_set.decide(event).rule_id for event in events]
+    decided = [rule_set.decide(event).rule_id for event in events]
+    for is_outlined in (False, True):
+        assert asked.of(StoredEvents(encoded, is_outlined=is_outlined)) == decided
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -70,4 +71,5 @@ def test_few_events_are_left_to_the_engine(monkeypatch: pytest.MonkeyPatch) -> N
     asked = Winners(rule_set)
     event = an_event("up")
     for count in (39, 1, 5):
-        assert asked.of([event] * count, [encode_events([event])] * count) == [2] * count
+        stored = StoredEvents([encode_events([event])] * count, is_outlined=False)
+        assert asked.of(stored) == [2] * count

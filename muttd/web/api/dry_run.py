@@ -48,8 +48,8 @@ _MAX_PAGE_EVENTS = 10_000
 # Pages become as large as that; two are in memory at a time.
 _PAGE_OCTETS = 4_000_000
 # After working for so long the thread rests for so long: the daemon's own loop comes first.
-_WORK_S = 0.002
-_REST_S = 0.0005
+_WORK_S = 0.004
+_REST_S = 0.0001
 
 
 class DryRunResult(Outcome, frozen=True, kw_only=True):
