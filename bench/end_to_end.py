@@ -63,6 +63,7 @@ LISTENERS = {
 _NUMBER = re.compile(rb"seq=(\d{9})")
 _SETTLE_S = 600
 _LOOK_S = 0.2
+_QUIET_S = 10.0
 
 
 @dataclass
@@ -291,7 +292,8 @@ def delays_of(told: dict[str, Any], times: list[tuple[int, float]]) -> str:
 
 
 def measure_idle(site: Site, seconds: float) -> None:
-    """What it uses when nobody sends anything."""
+    """What it uses when nobody sends anything, and the start and its rules are done with."""
+    time.sleep(_QUIET_S)
     before = site.costs()
     time.sleep(seconds)
     shares = {name: (spent - before[name]) / seconds for name, spent in site.costs().items()}

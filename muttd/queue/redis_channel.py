@@ -142,7 +142,7 @@ class RedisChannel:
         subscription: redis.client.PubSub,
         receive: Callable[[bytes], None],
     ) -> None:
-        wait_s = self._ping_s / 4
+        wait_s = self._ping_s / 2
         heard_at = trio.current_time()
         asked_at: float | None = None
         while True:

@@ -125,7 +125,7 @@ class PostgresAccess:
 
     async def access_revision(self) -> int:
         """Rises with every key made or revoked and every session closed."""
-        return await self._link.read(_revision)
+        return await self._link.read_alone(_revision)
 
     async def api_keys(self) -> list[StoredKey]:
         """Every key, revoked ones too, by id."""

@@ -59,7 +59,7 @@ class PostgresDynamic:
 
     async def dynamic_values(self) -> list[StoredSetting]:
         """What was set over the defaults, by key."""
-        return await self._link.read(_values)
+        return await self._link.read_alone(_values)
 
     async def change_dynamic_values(
         self, values: Mapping[str, SettingValue | None], change: Change

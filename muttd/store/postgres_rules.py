@@ -255,7 +255,7 @@ class PostgresRules:
 
     async def rule_book_revision(self) -> int:
         """The revision alone; cheap enough to ask every second."""
-        return await self._link.read(_revision)
+        return await self._link.read_alone(_revision)
 
     async def search_rules(self, query: RuleQuery, window: Window) -> Page[Rule]:
         """Rules that are not deleted, in (priority, id) order."""

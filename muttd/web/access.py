@@ -18,7 +18,7 @@ from muttd.web.auth import KeyRing
 from muttd.web.sessions import Sessions
 
 # A key that was revoked is refused everywhere within a second, also where no news gets through.
-CHECK_INTERVAL_S = 0.5
+CHECK_INTERVAL_S = 0.8
 # Of a session that lasts hours.
 _FLUSH_INTERVAL_S = 60.0
 

@@ -13,7 +13,7 @@ from muttd.dynamic import Dynamic
 from muttd.errors import StoreUnavailable
 from muttd.queue.contract import Queue, Stream
 
-_INTERVAL_S = 1.0
+_INTERVAL_S = 5.0
 # A queue that hovers about the limit must not fill the log.
 _OVER_BELOW = 0.9
 

@@ -17,7 +17,7 @@ import trio
 
 from muttd.accounts import Accounts
 
-_INTERVAL_S = 1.0
+_INTERVAL_S = 2.0
 
 _log = logging.getLogger(__name__)
 
