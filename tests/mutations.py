@@ -64,6 +64,24 @@ def mutated(octets: bytes, dice: random.Random) -> bytes:
     return bytes(damaged)
 
 
+def nudged(octets: bytes, dice: random.Random) -> bytes:
+    """One damaged copy of which much can still be read; not empty."""
+    damaged = bytearray(octets)
+    for _ in range(dice.randint(1, 3)):
+        at = dice.randrange(len(damaged))
+        match dice.randrange(4):
+            case 0:
+                damaged[at] = dice.randrange(256)
+            case 1:
+                damaged[at] ^= 1 << dice.randrange(8)
+            case 2:
+                del damaged[at : at + dice.randint(1, 3)]
+                damaged = damaged or bytearray(b"\x30")
+            case _:
+                damaged[at:at] = dice.randbytes(dice.randint(1, 3))
+    return bytes(damaged)
+
+
 def mutations(corpus: Sequence[bytes], *, seed: int, count: int) -> Iterator[bytes]:
     """So many damaged messages; the same ones for the same seed."""
     dice = random.Random(seed)

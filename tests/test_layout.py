@@ -207,9 +207,10 @@ def test_a_module_fits_on_a_few_screens_and_a_function_on_one(path: Path) -> Non
         assert lines <= MAX_FUNCTION_LINES, f"{function.name} has {lines} lines"
 
 
-def test_a_script_of_a_page_fits_on_a_few_screens() -> None:
-    for path in (PACKAGE / "web" / "static").glob("*.js"):
-        assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_MODULE_LINES, path
+def test_a_script_of_a_page_and_a_module_of_tests_fit_on_a_few_screens() -> None:
+    for directory, kind in (("muttd/web/static", "*.js"), ("tests", "*.py"), ("bench", "*.py")):
+        for path in (ROOT / directory).rglob(kind):
+            assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_MODULE_LINES, path
 
 
 @pytest.mark.parametrize("path", modules(), ids=name_of)

@@ -161,13 +161,8 @@ class Sieve:
                 flags=hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_DOTALL,
             )
 
-    def candidates(self, encoded: Sequence[bytes], joined: bytes | None = None) -> Sequence[int]:
-        """The places of those that may match, rising.
-
-        Args:
-            encoded: Each as encode_events() made it of one.
-            joined: The octets of all of them, of whoever has them.
-        """
+    def candidates(self, encoded: Sequence[bytes]) -> Sequence[int]:
+        """The places of those that may match, rising."""
         if self._database is None:
             return range(len(encoded))
         ends = list(accumulate(map(len, encoded)))
@@ -175,7 +170,7 @@ class Sieve:
         # A match across a border only proposes one too many.
         with self._lock:
             self._database.scan(
-                b"".join(encoded) if joined is None else joined,
+                b"".join(encoded),
                 match_event_handler=lambda _id, _from, to, *_: found.add(bisect_left(ends, to)),
             )
         return sorted(found)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import cached_property
 from typing import TypeVar
 
 import msgspec
@@ -55,31 +54,25 @@ class StoredEvents:
         self._events: Sequence[Event] | None = None
         self.outlines: Sequence[Event | Outline]
         if is_outlined:
-            outlines = _decode(_outlines, len(encoded), self.joined)
+            outlines = _decode(_outlines, encoded)
             self.outlines = outlines
         else:
-            events = _decode(_events, len(encoded), self.joined)
+            events = _decode(_events, encoded)
             self.outlines = self._events = events
 
     def __len__(self) -> int:
         return len(self.encoded)
 
-    @cached_property
-    def joined(self) -> bytes:
-        """The octets of all of them."""
-        return b"".join(self.encoded)
-
     def events(self) -> Sequence[Event]:
         """All of them, whole."""
         if self._events is None:
-            self._events = _decode(_events, len(self.encoded), self.joined)
+            self._events = _decode(_events, self.encoded)
         return self._events
 
     def events_at(self, places: Sequence[int]) -> list[Event]:
         """These, whole."""
         if self._events is None:
-            encoded = [self.encoded[place] for place in places]
-            return _decode(_events, len(encoded), b"".join(encoded))
+            return _decode(_events, [self.encoded[place] for place in places])
         return [self._events[place] for place in places]
 
     def chosen(self, places: Sequence[int]) -> StoredEvents:
@@ -94,12 +87,12 @@ class StoredEvents:
 
 
 def _decode(
-    decoder: msgspec.msgpack.Decoder[list[tuple[_Decoded]]], count: int, joined: bytes
+    decoder: msgspec.msgpack.Decoder[list[tuple[_Decoded]]], encoded: Sequence[bytes]
 ) -> list[_Decoded]:
     # One event each, in one call: a third of the cost of many. An array 32 of them all
     # (MessagePack's array format family).
-    head = b"\xdd" + count.to_bytes(4, "big")
+    head = b"\xdd" + len(encoded).to_bytes(4, "big")
     try:
-        return [event for (event,) in decoder.decode(head + joined)]
+        return [event for (event,) in decoder.decode(head + b"".join(encoded))]
     except msgspec.MsgspecError as exc:
         raise StoreRefused(f"a stored event is not one: {exc}") from exc

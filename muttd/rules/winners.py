@@ -56,7 +56,7 @@ class _Sieves:
 
     def proposed(self, stored: StoredEvents) -> Sequence[int]:
         """The places of the events that a rule with a pattern may match, each once."""
-        found = self._octets.candidates(stored.encoded, stored.joined)
+        found = self._octets.candidates(stored.encoded)
         if self._texts is None:
             return found
         return list({*found, *self._texts.candidates(stored.events())})

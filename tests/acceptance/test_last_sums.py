@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
+from background import running
 from running_daemon import RunningDaemon, a_rule, eventually
 from servers.postgres_server import database, needs_postgres, shared_postgres
 from servers.redis_server import needs_redis, redis_server
@@ -25,15 +26,14 @@ _MESSAGES = b"<13>1 - sw1 app - - - LINK-3-UPDOWN\n", b"<13>1 - sw1 app - - - no
 @contextmanager
 def load(daemon: RunningDaemon) -> Iterator[None]:
     """Both syslog transports, some thousands a second, until it is over, whatever comes back."""
-    stop = threading.Event()
 
-    def send() -> None:
+    def send(ended: threading.Event) -> None:
         with (
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
             socket.create_connection(("127.0.0.1", daemon.ports["syslog_tcp"])) as stream,
         ):
             datagrams.connect(("127.0.0.1", daemon.ports["syslog_udp"]))
-            while not stop.wait(0.01):
+            while not ended.wait(0.01):
                 # It refuses both once it is gone.
                 with suppress(ConnectionError):
                     stream.sendall(b"".join(_MESSAGES) * 10)
@@ -41,13 +41,8 @@ def load(daemon: RunningDaemon) -> Iterator[None]:
                     for octets in _MESSAGES * 10:
                         datagrams.send(octets)
 
-    thread = threading.Thread(target=send)
-    thread.start()
-    try:
+    with running(send):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def last_sums(daemon: RunningDaemon) -> dict[str, tuple[int, int, int, int]]:

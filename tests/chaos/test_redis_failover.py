@@ -11,13 +11,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 import trio
 from interruption import wait_until
-from servers.redis_server import (
-    RedisServer,
-    RedisSetup,
-    SentinelSet,
-    needs_redis,
-    sentinel_set,
-)
+from servers.redis_sentinels import SentinelSet, sentinel_set
+from servers.redis_server import RedisServer, RedisSetup, needs_redis
 
 from muttd.errors import StoreUnavailable
 from muttd.queue import redis_replicas

@@ -20,7 +20,8 @@ import pytest
 from running_daemon import RunningDaemon, ScriptedWebhook, a_rule, eventually
 from servers.certificates import Certificates, make_certificates
 from servers.postgres_server import PostgresServer, needs_postgres, postgres_server, standby_of
-from servers.redis_server import RedisSetup, SentinelSet, needs_redis, sentinel_set
+from servers.redis_sentinels import SentinelSet, sentinel_set
+from servers.redis_server import RedisSetup, needs_redis
 
 from muttd.queue.redis_keys import acl_rule
 

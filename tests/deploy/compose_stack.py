@@ -22,6 +22,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from background import running
 from debian_tree import checked, fetch_compose, make_tree, pip_files
 from running_daemon import eventually
 
@@ -144,20 +145,14 @@ class ComposeStack:
     @contextmanager
     def health_checks(self) -> Iterator[None]:
         """Run the health checks that others wait for, again and again."""
-        ended = threading.Event()
 
-        def ask() -> None:
+        def ask(ended: threading.Event) -> None:
             while not ended.wait(0.5):
                 for service in ("redis", "postgres"):
                     self.is_healthy(service)
 
-        asking = threading.Thread(target=ask)
-        asking.start()
-        try:
+        with running(ask):
             yield
-        finally:
-            ended.set()
-            asking.join()
 
     def _read_alerts(self, receiver: subprocess.Popen[str]) -> None:
         assert receiver.stdout is not None

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from background import running
 from prometheus_server import Prometheus, Target, needs_prometheus, prometheus_server
 from running_daemon import RunningDaemon, WebhookCall, a_rule, eventually, scripted_webhook
 from servers.certificates import Certificates, KeyPair, make_authority, sign
@@ -186,19 +187,13 @@ def raise_alert(daemon: RunningDaemon, *destinations: str) -> None:
 def strangers_traps(daemon: RunningDaemon) -> Iterator[None]:
     """Traps of a community that nobody knows, ten a second, as long as the block lasts."""
     trap = encode_v2c_trap(b"stranger", LINK_DOWN)
-    ends = threading.Event()
 
-    def send() -> None:
-        while not ends.wait(0.1):
+    def send(ended: threading.Event) -> None:
+        while not ended.wait(0.1):
             daemon.send_udp(trap, "snmp")
 
-    thread = threading.Thread(target=send)
-    thread.start()
-    try:
+    with running(send):
         yield
-    finally:
-        ends.set()
-        thread.join()
 
 
 def status_warnings(daemon: RunningDaemon) -> str:

@@ -24,6 +24,7 @@ from muttd.listeners.http_options import (
 )
 
 LIMITS = HttpLimits(max_body_octets=1000, max_head_octets=4096)
+CHUNKED = b"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 Receive = Callable[[], Any]
 Send = Callable[[Message], Any]

@@ -14,6 +14,7 @@ import redis
 import trio
 from interruption import wait_until
 from servers.certificates import Certificates, make_certificates
+from servers.redis_sentinels import sentinel_set
 from servers.redis_server import (
     ADMIN,
     ADMIN_PASSWORD,
@@ -22,7 +23,6 @@ from servers.redis_server import (
     needs_redis,
     redis_server,
     replica_of,
-    sentinel_set,
 )
 
 from muttd.errors import StoreUnavailable

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from rule_generators import some_event, some_rule
 from rule_samples import NOW, a_rule, a_rule_set, an_event
 from slow_oracle import matching
-from test_engine import some_event, some_rule
 
 from muttd.decision import Handling
 from muttd.errors import StoreRefused

@@ -6,8 +6,8 @@ import random
 from typing import Any
 
 import pytest
+from rule_generators import some_event, some_rule
 from rule_samples import a_rule, a_rule_set, an_event
-from test_engine import some_event, some_rule
 
 from muttd.rules.explain import MAX_TRIED, Verdict, explain, matches_alone
 from muttd.rules.model import MatchType

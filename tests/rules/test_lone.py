@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from rule_generators import EXPRESSIONS, is_usable, some_event, some_rule
 from rule_samples import a_rule, a_rule_set, an_event
-from test_engine import EXPRESSIONS, is_usable, some_event, some_rule
 
 from muttd.rules import lone
 from muttd.rules.lone import LoneRule

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rule_generators import EXPRESSIONS, is_usable, some_event, some_rule
 from rule_samples import a_rule, a_rule_set, an_event
-from test_engine import EXPRESSIONS, is_usable, some_event, some_rule
 
 from muttd.event import Event, encode_events
 from muttd.rules.model import MatchType, Rule

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 import pytest
-from test_engine import some_event
+from rule_generators import some_event
 
 from muttd.errors import StoreRefused
 from muttd.event import Event, encode_events
@@ -34,7 +34,7 @@ def test_all_of_them_and_some(places: Sequence[int], is_outlined: bool) -> None:
     expected = [EVENTS[place] for place in places]
     assert len(stored) == len(expected)
     assert list(map(outline, stored.outlines)) == list(map(outline, expected))
-    assert stored.joined == b"".join(map(encode_events, ([event] for event in expected)))
+    assert stored.encoded == [encode_events([event]) for event in expected]
     last = range(len(expected))[-2:]
     assert stored.events_at(last) == expected[-2:]
     assert stored.events() == expected

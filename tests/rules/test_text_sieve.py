@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rule_generators import EXPRESSIONS, TEXTS, is_usable
 from rule_samples import a_rule, a_rule_set, an_event
-from test_engine import EXPRESSIONS, TEXTS, is_usable
 
 from muttd.rules.model import MatchType
 from muttd.rules.text_sieve import TextSieve

@@ -1,15 +1,10 @@
-"""Real Redis servers, replicas and sentinels of our own; gone afterwards.
+"""Real Redis servers and replicas of our own; gone afterwards.
 
     with redis_server() as server:                  one, in the clear, without users
         server.url()                                redis://127.0.0.1:PORT
         server.client()                             redis-py, as administrator
         server.kill()  server.start()               SIGKILL; the same data and port again
         server.suspend()  server.resume()           SIGSTOP: it hangs, its sockets stay open
-
-    with sentinel_set(RedisSetup(tls=..., users=(...,))) as redis_set:
-        redis_set.url()                             rediss+sentinel://127.0.0.1:A,127.0.0.1:B/mymaster
-        redis_set.primary()                         the RedisServer that is primary now
-        redis_set.fail_over()                       SENTINEL FAILOVER
 
 With users the user "default" is off, and an administrator with ADMIN_PASSWORD is there besides.
 Everything here blocks: call it in a thread where a nursery runs beside it.
@@ -37,11 +32,9 @@ from running_daemon import eventually
 from servers.certificates import Certificates
 
 HOST = "127.0.0.1"
-SERVICE = "mymaster"
 ADMIN, ADMIN_PASSWORD = "admin", "adminpass"
 _PORT_ATTEMPTS = 5
 _START_DEADLINE_S = 60.0
-_FAILOVER_DEADLINE_S = 30.0
 
 # No snapshots: a test kills it at any time, and fork() beside other tests costs memory.
 SETTINGS = {
@@ -52,8 +45,6 @@ SETTINGS = {
     "repl-ping-replica-period": "1",
     "maxclients": "500",
 }
-# So that a test need not wait longer than this to see a failover begin.
-DOWN_AFTER_MS = 1000
 
 
 def _must_run() -> bool:
@@ -87,7 +78,7 @@ class RedisSetup:
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
-class _Server:
+class RedisProcess:
     """A redis-server process in its own directory.
 
     Attributes:
@@ -215,7 +206,7 @@ class _Server:
         return self.setup.users
 
 
-class RedisServer(_Server):
+class RedisServer(RedisProcess):
     """One Redis."""
 
     def __init__(
@@ -252,121 +243,6 @@ class RedisServer(_Server):
         return [*config, *(SETTINGS | dict(self.setup.settings)).items()]
 
 
-class RedisSentinel(_Server):
-    """One sentinel, watching a primary."""
-
-    def __init__(
-        self, directory: Path, setup: RedisSetup, primary: RedisServer, *, quorum: int
-    ) -> None:
-        super().__init__(directory, setup)
-        self._primary = primary
-        self._quorum = quorum
-
-    def _arguments(self) -> list[str]:
-        return ["--sentinel"]
-
-    def _users(self) -> Sequence[str]:
-        return self.setup.sentinel_users or self.setup.users
-
-    def _config(self) -> list[tuple[str, str]]:
-        config = super()._config()
-        watch = [
-            ("monitor", f"{SERVICE} {HOST} {self._primary.port} {self._quorum}"),
-            ("down-after-milliseconds", f"{SERVICE} {DOWN_AFTER_MS}"),
-            ("failover-timeout", f"{SERVICE} 10000"),
-            ("parallel-syncs", f"{SERVICE} 1"),
-        ]
-        if self.setup.users:
-            watch += [
-                ("auth-user", f"{SERVICE} {ADMIN}"),
-                ("auth-pass", f"{SERVICE} {ADMIN_PASSWORD}"),
-                ("sentinel-user", ADMIN),
-                ("sentinel-pass", ADMIN_PASSWORD),
-            ]
-        return [*config, *(("sentinel", f"{name} {value}") for name, value in watch)]
-
-
-@dataclass(frozen=True, slots=True)
-class SentinelSet:
-    """A primary, its replicas, and the sentinels that watch them."""
-
-    servers: list[RedisServer]
-    sentinels: list[RedisSentinel]
-    is_tls: bool
-
-    def url(self) -> str:
-        """For MUTTD_REDIS_URL."""
-        hosts = ",".join(f"{HOST}:{sentinel.port}" for sentinel in self.sentinels)
-        return f"redis{'s' if self.is_tls else ''}+sentinel://{hosts}/{SERVICE}"
-
-    def primary(self) -> RedisServer:
-        """Who is primary, as the first sentinel that answers has it."""
-        for sentinel in self.sentinels:
-            with suppress(redis.RedisError), sentinel.client() as client:
-                port = int(client.sentinel_get_master_addr_by_name(SERVICE)[1])
-                return next(server for server in self.servers if server.port == port)
-        raise AssertionError("no sentinel answers")
-
-    def fail_over(self) -> RedisServer:
-        """SENTINEL FAILOVER, as an administrator does it; the new primary."""
-        old = self.primary()
-        # Refused with NOGOODSLAVE while the sentinel thinks that the last one is still going on.
-        eventually(self._begin_failover, within_s=_FAILOVER_DEADLINE_S)
-        return self.wait_other_primary(old)
-
-    def wait_other_primary(self, old: RedisServer) -> RedisServer:
-        """Wait until every sentinel has another primary than `old`, and it is one."""
-        eventually(
-            lambda: [
-                port not in (None, old.port) for port in map(_primary_port_of, self.sentinels)
-            ],
-            all,
-            within_s=_FAILOVER_DEADLINE_S,
-        )
-        new = self.primary()
-        eventually(new.role, lambda role: role == "master", within_s=_FAILOVER_DEADLINE_S)
-        return new
-
-    def wait_whole(self) -> None:
-        """Wait until every replica follows the primary and every sentinel knows all of them."""
-        others = len(self.servers) - 1
-        eventually(
-            lambda: self.primary().replica_count(),
-            lambda count: count == others,
-            within_s=_FAILOVER_DEADLINE_S,
-        )
-        for sentinel in self.sentinels:
-            eventually(
-                functools.partial(_seen_by, sentinel),
-                lambda seen: seen == (others, len(self.sentinels) - 1),
-                within_s=_FAILOVER_DEADLINE_S,
-            )
-
-    def _begin_failover(self) -> bool:
-        with suppress(redis.ResponseError), self.sentinels[0].client() as client:
-            return bool(client.execute_command("SENTINEL", "FAILOVER", SERVICE))
-        return False
-
-
-def _primary_port_of(sentinel: RedisSentinel) -> int | None:
-    with suppress(redis.RedisError), sentinel.client() as client:
-        return int(client.sentinel_get_master_addr_by_name(SERVICE)[1])
-    return None
-
-
-def _seen_by(sentinel: RedisSentinel) -> tuple[int, int]:
-    with suppress(redis.RedisError), sentinel.client() as client:
-        replicas = client.sentinel_slaves(SERVICE)
-        # "slave" alone: no s_down, o_down or disconnected behind it.
-        in_step = [
-            each
-            for each in replicas
-            if each["flags"] in ("slave", {"slave"}) and each["master-link-status"] == "ok"
-        ]
-        return len(in_step), len(client.sentinel_sentinels(SERVICE))
-    return 0, 0
-
-
 def free_port() -> int:
     """A TCP port that nobody has now."""
     with socket.socket() as sock:
@@ -376,7 +252,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def _running(server: _Server) -> Iterator[None]:
+def running_process(server: RedisProcess) -> Iterator[None]:
     try:
         server.start()
         yield
@@ -392,7 +268,7 @@ def redis_server(setup: RedisSetup | None = None, *, replicas: int = 0) -> Itera
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         primary = RedisServer(directory / "primary", setup)
-        stack.enter_context(_running(primary))
+        stack.enter_context(running_process(primary))
         for _ in range(replicas):
             stack.enter_context(replica_of(primary))
         yield primary
@@ -404,7 +280,7 @@ def replica_of(primary: RedisServer) -> Iterator[RedisServer]:
     with tempfile.TemporaryDirectory() as directory:
         before = primary.replica_count()
         replica = RedisServer(Path(directory) / "replica", primary.setup, replica_of=primary)
-        with _running(replica):
+        with running_process(replica):
             eventually(primary.replica_count, lambda count: count == before + 1)
             yield replica
 
@@ -415,29 +291,3 @@ def shared_redis() -> RedisServer:
     stack = ExitStack()
     atexit.register(stack.close)
     return stack.enter_context(redis_server(RedisSetup(users=("nobody off",)), replicas=1))
-
-
-@contextmanager
-def sentinel_set(
-    setup: RedisSetup | None = None, *, replicas: int = 2, sentinels: int = 3
-) -> Iterator[SentinelSet]:
-    """A primary with replicas and sentinels, all of them seeing each other."""
-    setup = setup or RedisSetup()
-    with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        primary = RedisServer(directory / "server0", setup)
-        stack.enter_context(_running(primary))
-        servers = [primary]
-        for number in range(1, replicas + 1):
-            servers.append(RedisServer(directory / f"server{number}", setup, replica_of=primary))
-            stack.enter_context(_running(servers[-1]))
-        watchers: list[RedisSentinel] = []
-        for number in range(sentinels):
-            watcher = RedisSentinel(
-                directory / f"sentinel{number}", setup, primary, quorum=sentinels // 2 + 1
-            )
-            stack.enter_context(_running(watcher))
-            watchers.append(watcher)
-        redis_set = SentinelSet(servers, watchers, is_tls=setup.tls is not None)
-        redis_set.wait_whole()
-        yield redis_set

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import trio
+from forwarder_scene import an_alert
 from msgspec.structs import replace
-from test_forwarder import an_alert
 from test_outbox import outgoing
 
 from muttd.decision import Alert, AlertState

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import trio
+from forwarder_scene import an_alert
 from interruption import wait_until
 from prometheus_client import CollectorRegistry
 from running_daemon import ScriptedWebhook, scripted_webhook
-from test_forwarder import an_alert
 
 from muttd.decision import AlertState, Decided, encode_alerts
 from muttd.queue.breaker import BreakerLimits, LocalBreaker

@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
+from forwarder_scene import an_alert
 from interruption import an_event, wait_until
 from prometheus_client import CollectorRegistry
-from test_forwarder import an_alert
 
 from muttd.decision import encode_alerts
 from muttd.dynamic import Dynamic, DynamicSettings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from test_forwarder import an_alert
+from forwarder_scene import an_alert
 
 from muttd.workers.outbox import Outbox, Outgoing
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from forwarder_scene import an_alert
 from msgspec.structs import replace
-from test_forwarder import an_alert
 
 from muttd.decision import Alert, AlertState, decode_alerts
 from muttd.workers.routing import Router, Routes

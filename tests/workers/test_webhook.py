@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 import trio
-from test_forwarder import an_alert
+from forwarder_scene import an_alert
 
 from muttd.errors import DeliverLater, DeliveryError, DestinationHeld, Undeliverable
 from muttd.workers.payload import moogsoft_body
