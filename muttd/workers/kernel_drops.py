@@ -1,4 +1,4 @@
-"""Book what the kernel drops from UDP sockets, once a second and once more at the end.
+"""Book what the kernel drops from UDP sockets, every two seconds and once more at the end.
 
 A socket that systemd keeps over our restarts counts on: what was booked of it is written to a small
 file, so that the next run books what was dropped meanwhile, and nothing twice.
