@@ -55,6 +55,13 @@ async def test_an_event_comes_back_as_it_was_recorded(store: Store) -> None:
     assert (await store.search_events(ALL, Window())).items == [plain, everything]
 
 
+@pytest.mark.parametrize("year", [2, 241, 999, 1000, 9998])
+async def test_a_claimed_time_of_any_year_comes_back(store: Store, year: int) -> None:
+    claimed = unmatched(1, event_time=MORNING.replace(year=year, microsecond=1))
+    await record(store, claimed)
+    assert await store.get_event(event_id(1)) == claimed
+
+
 async def test_a_message_of_64_kib_is_kept_whole(store: Store) -> None:
     long = unmatched(1, message="é" * 32768, raw=b"\x00" * 65536)
     await record(store, long)
