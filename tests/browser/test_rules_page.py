@@ -33,7 +33,7 @@ def test_a_new_rule_is_in_force_as_soon_as_it_is_saved(
     daemon: RunningDaemon, open_page: OpenPage, host: str
 ) -> None:
     page = open_page("/rules").page
-    page.get_by_role("link", name="New rule").click()
+    page.locator("#new-rule").click()
     expect(page.get_by_label("Name")).to_be_focused()
     page.get_by_label("Name").fill(f"Power of {host}")
     page.get_by_role("textbox", name="Text", exact=False).first.fill(f"POWER {host}")
